@@ -1,0 +1,182 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from tiny_notebooks import outputs_of, write_notebook
+
+from nn_helpers.__main__ import main, parse_value
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.setenv("NN_HELPERS_RUNS", str(tmp_path / "runs"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "nn_helpers", *map(str, arguments)], capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0.01", 0.01),
+        ("1e-3", 0.001),
+        ("-3", -3),
+        ("20", 20),
+        ("True", True),
+        ("None", None),
+        ("relu", "relu"),
+        ("none", "none"),
+        ("[100, 50]", [100, 50]),
+        ("[1e-3, 'a']", [0.001, "a"]),
+        ("[100, 50", "[100, 50"),
+        ("{'a': 1}", "{'a': 1}"),
+        ("/data/fashion", "/data/fashion"),
+        ("", ""),
+    ],
+)
+def test_values_are_read_as_papermill_reads_them(text, value):
+    read = parse_value(text)
+    assert read == value
+    assert type(read) is type(value)
+
+
+def test_help_shows_the_commands_and_each_an_example():
+    whole = command("--help")
+    assert whole.returncode == 0
+    assert "run " in whole.stdout
+    assert "execute " in whole.stdout
+    for name in ("run", "execute"):
+        answer = command(name, "--help")
+        assert answer.returncode == 0
+        assert f"python -m nn_helpers {name}" in answer.stdout.partition("example")[2]
+
+
+def test_run_prints_the_table_and_nothing_else_on_standard_output(here):
+    notebook = write_notebook(
+        here / "book" / "a.ipynb",
+        "rate = 0.01\nlayers = [50]",
+        "from nn_helpers import runs\nruns.record(test_accuracy=rate, n_layers=len(layers))",
+    )
+    options = ("-p", "rate", "0.875", "-p", "layers", "[1, 2]", "--output", "out")
+    answer = command("run", *options, notebook)
+    assert answer.returncode == 0, answer.stderr
+    assert "warning" not in answer.stderr.lower()
+    assert answer.stderr.startswith(
+        "1 notebook, copies in out\n[1/1] a: running\n[1/1] a: done in "
+    )
+    lines = answer.stdout.strip().splitlines()
+    assert lines[2].split()[:5] == ["a", "–", "–", "–", "0.8750"]
+    assert lines[-2:] == ["Executed copies:", "  out/a.ipynb"]
+    assert (here / "out" / "a.ipynb").is_file()
+
+
+def test_a_failing_notebook_is_exit_code_1(here, capsys):
+    write_notebook(here / "a.ipynb", "rate = 1", "raise ValueError(f'rate is {rate}')")
+    assert main(["run", "a.ipynb", "-p", "rate", "-3"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    last = err.splitlines()[-1]
+    assert last.startswith(
+        "a.ipynb failed in cell [3] with ValueError: rate is -3; its copy is runs/"
+    )
+    copy = last.rpartition(" ")[2]
+    assert outputs_of(here / copy)[-1][0].ename == "ValueError"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["walk"], "invalid choice: 'walk'"),
+        (["run", "-p", "rate"], "argument -p: expected 2 arguments"),
+        (["run", "none.ipynb"], "none.ipynb does not exist; give the path of a notebook"),
+        (["run", "text.txt"], "text.txt is not a Jupyter notebook"),
+        (["run", "a.ipynb", "-p", "rat", "1"], "rat is not a parameter that a.ipynb declares"),
+        (["run", "a.ipynb", "--output", "."], "the copies cannot go beside the notebooks"),
+        (["execute", "none.ipynb"], "none.ipynb does not exist"),
+    ],
+)
+def test_wrong_use_is_exit_code_2(here, capsys, arguments, message):
+    write_notebook(here / "a.ipynb", "rate = 1")
+    (here / "text.txt").write_text("text")
+    try:
+        code = main(arguments)
+    except SystemExit as stop:  # argparse's own
+        code = stop.code
+    assert code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(here, capsys):
+    write_notebook(here / "a.ipynb", "rate = 1")
+    (here / "runs").write_text("a file where the folder should be")
+    assert main(["run", "a.ipynb"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_execute_replaces_good_notebooks_only(here, capsys):
+    good = write_notebook(here / "good.ipynb", "print('done')")
+    bad = write_notebook(here / "bad.ipynb", "1 / 0")
+    before = bad.read_bytes()
+    assert main(["execute", "good.ipynb", "bad.ipynb"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "----> 1 1 / 0" in err
+    assert err.splitlines()[-1] == (
+        "bad.ipynb failed in cell [1] with ZeroDivisionError: division by zero; "
+        "the file stays as it was"
+    )
+    assert outputs_of(good)[0][0].text == "done\n"
+    assert bad.read_bytes() == before
+
+
+SLEEP = "import os\nfrom pathlib import Path\nPath('pid').write_text(str(os.getpid()))\n" + (
+    "import time; time.sleep(60)"
+)
+
+
+def test_an_interrupt_ends_a_command_and_its_kernel(here):
+    started = []
+    for name in ("run", "execute"):
+        notebook = write_notebook(here / name / "a.ipynb", "1", SLEEP)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nn_helpers", name, str(notebook)],
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append((notebook, notebook.read_bytes(), process))
+    for notebook, before, process in started:
+        pid_file = notebook.parent / "pid"
+        _wait_for(lambda file=pid_file: file.exists() and file.read_text())
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 130
+        last = "interrupted; the notebooks that were done stay as they are"
+        assert err.splitlines()[-1] == last
+        assert "Traceback" not in err
+        _wait_for(lambda file=pid_file: not _is_alive(int(file.read_text())))
+        assert notebook.read_bytes() == before
+
+
+def _wait_for(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
