@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run lab test lint format notebooks tensorboard lock clean
+.PHONY: help run lab test lint format notebooks overview tensorboard lock clean
 
 help: ## list the targets
 	@echo 'Each target installs what it needs into $(VENV) on its first call.'
@@ -43,6 +43,9 @@ format: $(INSTALLED) ## repair style and format where that needs no judgement
 
 notebooks: $(INSTALLED) ## execute the committed notebooks in place, outputs included
 	$(PY) -m nn_helpers execute notebooks/*.ipynb
+
+overview: $(INSTALLED) ## draw the picture of the README again
+	$(PY) .ci/overview.py
 
 tensorboard: $(INSTALLED) ## show the graphs and scalars logged under runs/
 	$(PY) -m tensorboard.main --logdir runs --host 127.0.0.1
