@@ -1,7 +1,7 @@
 """From images and labels to what a network takes: features, one-hot labels, a split, mini-batches.
 
-An example is a column: features `X` have shape (n_x, m), one-hot labels `Y` (n_y, m). Each step has
-an inverse that gives the original back exactly.
+An example is a column: features `X` have shape (n_x, m), one-hot labels `Y` (n_y, m). Each step
+that changes the numbers has an inverse that gives the original back exactly.
 """
 
 import math

@@ -29,9 +29,15 @@ def test_each_pixel_is_divided_by_255_and_comes_back():
     assert scaled.dtype == np.float32
     np.testing.assert_allclose(scaled, np.arange(256) / 255, rtol=1e-7)
     assert (scaled[0], scaled[255]) == (0, 1)
-    back = preprocessing.denormalize(scaled)
-    assert back.dtype == np.uint8
-    np.testing.assert_array_equal(back, pixels)
+    for dtype in (np.float32, np.float64):
+        back = preprocessing.denormalize(scaled.astype(dtype))
+        assert back.dtype == np.uint8
+        np.testing.assert_array_equal(back, pixels)
+
+
+def test_denormalize_rounds_to_the_nearest_pixel():
+    almost = np.array([0.4, 0.6, 9.9, 254.7]) / 255
+    assert preprocessing.denormalize(almost).tolist() == [0, 1, 10, 255]
 
 
 @given(IMAGES, st.sampled_from([np.float32, np.float64]))

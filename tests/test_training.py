@@ -432,9 +432,12 @@ def test_a_last_step_that_leaves_no_finite_network_is_no_result(name):
 
 def train_for_long(n_epochs=30, **changes):
     X, Y = sine(20, 0)
-    return training.train_mlp(
-        X, Y, X, Y, [1, 2, 1], "tanh", "none", n_epochs=n_epochs, mini_batch_size=20, **changes
-    )
+    try:
+        return training.train_mlp(
+            X, Y, X, Y, [1, 2, 1], "tanh", "none", n_epochs=n_epochs, mini_batch_size=20, **changes
+        )
+    except KeyboardInterrupt:  # would end the whole test run
+        pytest.fail("the interrupt was not caught")
 
 
 def test_an_interrupt_returns_what_has_been_trained(bar_that, interrupts):
@@ -454,8 +457,12 @@ def test_an_interrupt_from_outside_at_any_moment_returns_a_result(bar_that, inte
     def interrupt():
         os.kill(os.getpid(), signal.SIGINT)
 
-    bar = bar_that(lambda done: done == 1 and threading.Timer(0.05, interrupt).start())
-    result = train_for_long(n_epochs=100_000)
+    timer = threading.Timer(0.05, interrupt)
+    bar = bar_that(lambda done: done == 1 and timer.start())
+    try:
+        result = train_for_long(n_epochs=100_000)
+    finally:
+        timer.cancel()
     assert result.interrupted
     assert bar.closed
     assert result.history["epoch"].tolist() == list(range(1, len(result.history) + 1))
