@@ -54,7 +54,7 @@ UNWANTED = {
     ),
     "a progress bar": re.compile(r"[▏▎▍▌▋▊▉█]|\bit/s\b|/step\b|\d%\|"),
     "a carriage return": re.compile(r"\r|\x08"),
-    "a warning": re.compile(r"Warning"),
+    "a warning": re.compile(r"Warning: "),
     "a log line": re.compile(r"\b(DEBUG|INFO|WARNING|ERROR):|^[IWEF]\d{4} \d\d:", re.MULTILINE),
     "an address in memory": re.compile(r"\b0x[0-9a-f]{8,}\b"),
 }
