@@ -26,6 +26,7 @@ from skopt.space import Categorical, Integer, Real, Space
 
 from nn_helpers import plotting
 from nn_helpers.plotting import search
+from nn_helpers.plotting._accuracy import accuracy_floor
 
 FIGURES = Path(__file__).parent / "figures"
 TOLERANCE = 1.0  # root mean square of the differences of pixel values, which go from 0 to 255
@@ -60,7 +61,7 @@ SECONDS = pd.Series({"step by step": 4.21, "compiled": 0.64})
 SPACE = Space(
     [
         Real(1e-4, 1e-1, prior="log-uniform", transform="normalize", name="learning_rate"),
-        Integer(16, 256, transform="normalize", name="num_nodes"),
+        Integer(16, 256, prior="log-uniform", transform="normalize", name="num_nodes"),
         Integer(3, 6, transform="normalize", name="num_layers"),
         Categorical(["relu", "tanh", "sigmoid"], name="hidden_activation"),
     ]
@@ -74,6 +75,7 @@ def make_trials() -> pd.DataFrame:
     trials["seed"] = np.tile(np.repeat([0, 1, 2], 6), 2)
     trials["trial"] = np.tile(np.arange(1, 7), 6)
     trials["validation_accuracy"] = 0.88 - 0.02 * (np.log10(trials["learning_rate"]) + 2.5) ** 2
+    trials.loc[[18, 22], "validation_accuracy"] = 0.41, 0.1  # failed: the first of seed 0, and one
     return trials
 
 
@@ -84,6 +86,7 @@ def make_result() -> SimpleNamespace:
     """What ``gp_minimize`` returns, with a model whose expectations are known."""
     points = SPACE.rvs(12, random_state=2)
     costs = -0.88 + 0.02 * (np.log10([point[0] for point in points]) + 2.5) ** 2
+    costs[[0, 9]] = -0.1, -0.41  # failed: one from the random start, one that the model chose
     model = SimpleNamespace(predict=lambda x: -0.85 + 0.1 * (x[:, 0] - 0.5) ** 2 - 0.01 * x[:, 3])
     best = points[int(np.argmin(costs))]
     return SimpleNamespace(space=SPACE, x_iters=points, func_vals=costs, models=[model] * 5, x=best)
@@ -94,7 +97,7 @@ CALLS = {
     "image": lambda: plotting.plot_image(IMAGES[0], "A random image"),
     "image_grid": lambda: plotting.plot_image_grid(IMAGES, LABELS, NAMES, 2, 5),
     "class_balance": lambda: plotting.plot_class_balance(COUNTS),
-    "pixel_histogram": lambda: plotting.plot_pixel_histogram(IMAGES),
+    "pixel_histogram": lambda: plotting.plot_pixel_histogram(np.where(IMAGES > 240, 255, IMAGES)),
     "class_means": lambda: plotting.plot_class_means(IMAGES[:10].astype(float), NAMES),
     "image_pairs": lambda: plotting.plot_image_pairs(
         IMAGES[:3], IMAGES[:3] // 8 * 8, ["distance 1", "distance 2", "distance 3"]
@@ -109,14 +112,14 @@ CALLS = {
     "network_deep": lambda: plotting.plot_network([784, 128, 64, 32, 16, 10]),
     "activations": plotting.plot_activations,
     "first_layer_weights": lambda: plotting.plot_first_layer_weights(
-        np.linspace(-1, 2, 7 * 64).reshape(7, 64), (8, 8), n_columns=5, max_units=6
+        np.linspace(-1, 2, 7 * 64).reshape(7, 64), (8, 8), n_columns=5, max_nodes=6
     ),
     "cost": lambda: plotting.plot_cost(HISTORY[["epoch", "cost"]]),
     "learning_curves": lambda: plotting.plot_learning_curves(HISTORY),
     "learning_curves_of_one_epoch": lambda: plotting.plot_learning_curves(HISTORY[:1]),
     "confusion_matrix": lambda: plotting.plot_confusion_matrix(CONFUSION, NAMES),
     "mistakes": lambda: plotting.plot_mistakes(
-        IMAGES[:6], LABELS[:6], LABELS[6:], np.linspace(1, 0.9, 6), NAMES
+        IMAGES[:6], LABELS[:6], LABELS[6:], 1 - 10.0 ** np.arange(-6, 0), NAMES
     ),
     "regression": lambda: plotting.plot_regression(X, np.sin(X) + 0.1 * np.cos(40 * X), np.sin(X)),
     "epoch_times": lambda: plotting.plot_epoch_times(SECONDS),
@@ -315,6 +318,49 @@ def test_the_look_is_its_own_and_the_session_keeps_its_own():
 def test_cost_of_a_training_that_diverged():
     history = pd.DataFrame({"epoch": [1, 2, 3], "cost": [2.0, 900.0, np.nan]})
     assert "diverged" in plotting.plot_cost(history).get_suptitle()
+
+
+FLOORS = {
+    "one trial": ([0.41], 0.41),
+    "one of two failed": ([0.41, 0.88], 0.41),
+    "one of three failed": ([0.87, 0.0, 0.88], 0.84),
+    "half of them failed": ([0.1, 0.87, 0.1, 0.88], 0.1),
+    "none far from the others": ([0.83, 0.86, 0.87, 0.88], 0.83),
+    "the others all equal": ([0.41, 0.88, 0.88, 0.88], 0.86),
+}
+
+
+@pytest.mark.parametrize("case", FLOORS)
+def test_the_axis_leaves_out_failed_trials_alone(case):
+    accuracy, floor = FLOORS[case]
+    assert accuracy_floor(np.array(accuracy)) == pytest.approx(floor)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "ticks"),
+    [((16, 256), "16 32 64 128 256"), ((23, 243), "32 64 128"), ((70, 90), "70 90"), ((9, 9), "9")],
+)
+def test_nodes_are_counted_in_plain_numbers(nodes, ticks):
+    figure = plotting.plot_trials(TRIALS[:2].assign(num_nodes=nodes))
+    assert [tick.get_text() for tick in figure.axes[1].get_xticklabels()] == ticks.split()
+
+
+def test_only_a_spike_at_255_is_labelled():
+    figures = CALLS["pixel_histogram"](), plotting.plot_pixel_histogram(IMAGES)
+    texts = [[text.get_text() for text in figure.axes[0].texts] for figure in figures]
+    assert texts == [["0, mostly background", "255, the darkest"], ["0, mostly background"]]
+
+
+def test_captions_tell_confidences_near_1_apart():
+    confidence = np.array(
+        [0.5, 0.99912, 0.999949, 0.99998, 0.999994, 0.999996, 1], dtype=np.float32
+    )
+    figure = plotting.plot_mistakes(
+        IMAGES[:7], LABELS[:7], LABELS[:7], confidence, NAMES, what="output"
+    )
+    captions = [ax.get_xlabel().split("\n")[-1] for ax in figure.axes]
+    assert captions == ["0.500", "0.99912", "0.99995", "0.99998", "0.99999", *["> 0.99999"] * 2]
+    assert figure.get_suptitle().endswith("and its output")
 
 
 def test_expected_accuracy_is_minus_the_partial_dependence_of_scikit_optimize():

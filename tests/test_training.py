@@ -59,6 +59,18 @@ def assert_same_parameters(got, wanted, **tolerance):
         np.testing.assert_allclose(value, wanted[name], err_msg=name, **tolerance)
 
 
+@pytest.fixture(autouse=True)
+def nothing_logged():
+    """Fail where TensorFlow logs, as it does, twice a process, of a function traced anew."""
+    records = []
+    handler = logging.Handler()
+    handler.emit = records.append
+    tf.get_logger().addHandler(handler)
+    yield
+    tf.get_logger().removeHandler(handler)
+    assert [record.getMessage() for record in records] == []
+
+
 class Bar:
     """Stands in for the progress bar; calls `react` with the number of epochs done."""
 
@@ -365,19 +377,11 @@ def test_training_learns_a_regression():
         assert score == pytest.approx(wanted, rel=1e-5)
 
 
-def test_trainings_in_a_row_log_nothing(capfd):
-    records = []
-    handler = logging.Handler()
-    handler.emit = records.append
-    tf.get_logger().addHandler(handler)
-    try:
-        for _ in range(6):  # TensorFlow warns of the fifth that it traces anew
-            training.train_mlp(
-                *sine(8, 0), None, None, [1, 1], "relu", "none", "gd", n_epochs=1, mini_batch_size=8
-            )
-    finally:
-        tf.get_logger().removeHandler(handler)
-    assert [record.getMessage() for record in records] == []
+def test_trainings_in_a_row_write_nothing(capfd):
+    for _ in range(6):  # `nothing_logged` sees what TensorFlow says of the fifth
+        training.train_mlp(
+            *sine(8, 0), None, None, [1, 1], "relu", "none", "gd", n_epochs=1, mini_batch_size=8
+        )
     output = capfd.readouterr()
     assert (output.out, output.err) == ("", "")
 

@@ -11,8 +11,11 @@ from functools import wraps
 
 import matplotlib
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 INLINE_BACKEND = "matplotlib_inline.backend_inline"
 if str(matplotlib.get_backend(auto_select=False)).endswith(("inline", INLINE_BACKEND)):
@@ -111,8 +114,12 @@ def add_legend(carrier: Axes | Figure, ax: Axes) -> None:
     handles, labels = ax.get_legend_handles_labels()
     if isinstance(carrier, Axes):
         ax.legend(handles, labels)
-    else:
-        carrier.legend(handles, labels, loc="outside lower center", ncols=len(handles))
+        return
+    place = {"handles": handles, "labels": labels, "loc": "outside lower center"}
+    legend = carrier.legend(**place, ncols=len(handles))
+    if legend.get_window_extent().width > carrier.bbox.width:
+        legend.remove()
+        carrier.legend(**place, ncols=2)
 
 
 def count_ticks(ax: Axes, last: int) -> None:
@@ -123,3 +130,18 @@ def count_ticks(ax: Axes, last: int) -> None:
     ax.set_xticks(sorted({1, *range(step, last + 1, step)}))
     margin = max(0.03 * last, 0.3)
     ax.set_xlim(1 - margin, last + margin)
+
+
+def set_power_ticks(axis: Axis, low: float, high: float, base: int, most: int) -> None:
+    """Label a logarithmic axis at powers of `base` from `low` to `high`, or at its two ends."""
+    first, last = np.ceil(np.log(low) / np.log(base) - 1e-9), np.log(high) / np.log(base) + 1e-9
+    exponents = np.arange(first, last).astype(int)
+    if len(exponents) > 1:
+        exponents = exponents[:: -(-len(exponents) // most)]
+        ticks = float(base) ** exponents
+        labels = [rf"$\mathdefault{{10^{{{exponent}}}}}$" for exponent in exponents]
+    else:
+        ticks = np.unique([low, high])
+        labels = [f"{tick:.2g}" for tick in ticks]
+    axis.set_ticks(ticks, labels if base == 10 else [f"{tick:.0f}" for tick in ticks])
+    axis.set_minor_locator(NullLocator())

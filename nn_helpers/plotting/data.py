@@ -184,12 +184,15 @@ def plot_pixel_histogram(images: np.ndarray, ax: Axes | None = None) -> Figure:
     ax.bar(np.arange(1, 256), counts[1:], width=1.0, color=DARK)
     ax.bar(0, counts[0], width=3.0, color=ACCENT)
     ax.annotate(
-        "0, the background",
+        "0, mostly background",
         (0, counts[0]),
         xytext=(12, -4),
         textcoords="offset points",
         verticalalignment="top",
     )
+    if counts[255] > 2 * counts[250:255].max():
+        above = {"xytext": (3, 3), "textcoords": "offset points", "horizontalalignment": "right"}
+        ax.annotate("255, the darkest", (255, counts[255]), **above)
     ax.set(xlabel="pixel value (0–255)", ylabel="number of pixels (log scale)", yscale="log")
     ax.set(xlim=(-5, 258), xticks=PIXEL_TICKS)
     ax.grid(axis="y")
@@ -322,5 +325,6 @@ def plot_baselines(table: pd.Series | pd.DataFrame) -> Figure:
     ax.tick_params(axis="y", length=0)
     if source.nunique() > 1:
         add_legend(ax.figure, ax)
-    set_title(ax.figure, f"To beat: {accuracy.index[-1]}, accuracy {accuracy.iloc[-1]:.3f}")
+    where = " and ".join(look["label"] for name, look in looks.items() if (source == name).any())
+    set_title(ax.figure, f"Accuracy of simple models, {where}")
     return ax.figure

@@ -35,7 +35,7 @@ def plot_network(layer_dims: Sequence[int]) -> Figure:
     Parameters
     ----------
     layer_dims : list of int
-        Sizes ``[n_x, n_h1, …, n_y]``, at least two. Of a large layer only a few units are drawn.
+        Sizes ``[n_x, n_h1, …, n_y]``, at least two. Of a large layer only a few nodes are drawn.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def plot_network(layer_dims: Sequence[int]) -> Figure:
     last = len(sizes) - 1
     width = max(WIDTH, 0.95 * len(sizes))
     ax = new_axes(height=4.2, width=width)
-    heights = [_unit_heights(size) for size in sizes]
+    heights = [_node_heights(size) for size in sizes]
     is_tight = width / len(sizes) < 1.35
     for layer, (left, right) in enumerate(pairwise(heights), start=1):
         _draw_connections(ax, layer, left, right)
@@ -72,13 +72,13 @@ def plot_network(layer_dims: Sequence[int]) -> Figure:
 
 
 def _draw_connections(ax: Axes, layer: int, left: np.ndarray, right: np.ndarray) -> None:
-    """A line from every unit drawn of the layer before to every one of `layer`."""
+    """A line from every node drawn of the layer before to every one of `layer`."""
     starts, ends = np.repeat(left, len(right)), np.tile(right, len(left))
     ax.plot([layer - 1, layer], [starts, ends], color="#a9b6bf", linewidth=0.7, zorder=1)
 
 
-def _unit_heights(size: int) -> np.ndarray:
-    """Where to draw the units of a layer: all of a small one, else some above and below dots."""
+def _node_heights(size: int) -> np.ndarray:
+    """Where to draw the nodes of a layer: all of a small one, else some above and below dots."""
     if size <= MOST_CIRCLES:
         return (size - 1) / 2 - np.arange(size)
     return np.array([3.0, 2.0, 1.0, -1.0, -2.0, -3.0])
@@ -134,9 +134,9 @@ def plot_first_layer_weights(
     W1: np.ndarray,
     image_shape: tuple[int, int] = (28, 28),
     n_columns: int = 10,
-    max_units: int = 50,
+    max_nodes: int = 50,
 ) -> Figure:
-    """Show the weights into each unit of the first hidden layer as an image.
+    """Show the weights into each node of the first hidden layer as an image.
 
     The scale is symmetric about 0 and leaves out the most extreme 0.5 % of the weights.
 
@@ -146,8 +146,8 @@ def plot_first_layer_weights(
     image_shape : tuple of two int
         ``(height, width)``.
     n_columns : int
-    max_units : int
-        Show the first `max_units` units.
+    max_nodes : int
+        Show the first `max_nodes` nodes.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def plot_first_layer_weights(
     """
     W1 = check_array("W1", W1, ("n_h1", int(np.prod(image_shape))))
     n_columns = check_integer("n_columns", n_columns, minimum=1)
-    shown = W1[: check_integer("max_units", max_units, minimum=1)]
+    shown = W1[: check_integer("max_nodes", max_nodes, minimum=1)]
     n_columns = min(n_columns, len(shown))
     n_rows = -(-len(shown) // n_columns)
     limit = np.quantile(np.abs(shown), 0.995) or 1.0
@@ -175,5 +175,5 @@ def plot_first_layer_weights(
         picture = ax.imshow(weights.reshape(image_shape), SIGNED_COLOURS, vmin=-limit, vmax=limit)
     figure.colorbar(picture, ax=axes, label="weight (grey is 0)", extend="both", shrink=0.9)
     which = "all" if len(shown) == len(W1) else f"the first {len(shown)} of"
-    set_title(figure, f"First-layer weights of {which} {len(W1)} hidden units")
+    set_title(figure, f"First-layer weights of {which} {len(W1)} hidden nodes")
     return figure

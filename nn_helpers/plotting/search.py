@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.collections import PathCollection
+from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
+from nn_helpers.plotting._accuracy import accuracy_floor, cut_at_floor, plot_from_floor
 from nn_helpers.plotting._style import (
     ACCENT,
     DARK,
@@ -23,6 +24,7 @@ from nn_helpers.plotting._style import (
     add_legend,
     axes_or_new,
     count_ticks,
+    set_power_ticks,
     set_title,
     styled,
 )
@@ -30,6 +32,7 @@ from nn_helpers.plotting._style import (
 GRID_POINTS = 24  # along each hyperparameter
 N_SAMPLES = 100  # settings of the others to average over
 COLOURS = "cividis"
+RIM = 0.05  # of an axis, beyond either end of the range
 
 
 def _check_result(result: Any) -> None:
@@ -66,18 +69,15 @@ def plot_gp_convergence(result: Any, ax: Axes | None = None) -> Figure:
     n_random = len(accuracy) - len(result.models) + 1 if result.models else len(accuracy)
     random = trial <= n_random
     ax, titled = axes_or_new(ax, height=3.8)
-    looks = ("o", "none", "random start"), ("o", DARK, "chosen by the Gaussian process")
-    for chosen, (marker, face, label) in zip((random, ~random), looks, strict=True):
-        ax.plot(
-            trial[chosen],
-            accuracy[chosen],
-            marker,
-            markerfacecolor=face,
-            markeredgecolor=DARK,
-            label=label,
-        )
+    floor = accuracy_floor(accuracy)
+    looks = ("none", "random start"), (DARK, "chosen by the Gaussian process")
+    for chosen, (face, label) in zip((random, ~random), looks, strict=True):
+        look = {"markerfacecolor": face, "markeredgecolor": DARK, "label": label}
+        look |= {"marker": "o", "linestyle": ""}
+        plot_from_floor(ax, trial[chosen], accuracy[chosen], floor, **look)
     best = np.maximum.accumulate(accuracy)
     ax.plot(trial, best, color=ACCENT, drawstyle="steps-post", label="best so far")
+    cut_at_floor(ax, accuracy, floor)
     ax.set(xlabel="trial", ylabel="validation accuracy")
     count_ticks(ax, len(accuracy))
     ax.grid(axis="y")
@@ -121,25 +121,14 @@ def plot_partial_dependence(result: Any) -> Figure:
     surfaces = {}
     for row, column in zip(*np.tril_indices(len(dimensions)), strict=True):
         ax = axes[row, column]
-        x = _grid(dimensions[column])
         if row == column:
+            x = _grid(dimensions[row])
             look = "o" if _is_categorical(dimensions[row]) else "-"
             expected = expected_accuracy(result, {row: x})
             ax.plot(_places(dimensions[row], x), expected, look, color=DARK)
             ax.axvline(_places(dimensions[row], [result.x[row]])[0], color=ACCENT, linestyle="--")
             continue
-        y = _grid(dimensions[row])
-        pairs = [(u, v) for v in y for u in x]
-        expected = expected_accuracy(
-            result, {column: [u for u, _ in pairs], row: [v for _, v in pairs]}
-        )
-        surfaces[ax] = ax.pcolormesh(
-            _places(dimensions[column], x),
-            _places(dimensions[row], y),
-            expected.reshape(len(y), len(x)),
-            cmap=COLOURS,
-            rasterized=True,
-        )
+        surfaces[ax] = _draw_surface(ax, result, row, column)
         _draw_trials(ax, result, row, column, s=9, color="white", edgecolor=INK, linewidth=0.5)
     _share_limits(axes.diagonal(), surfaces)
     for ax in axes.diagonal():
@@ -148,6 +137,16 @@ def plot_partial_dependence(result: Any) -> Figure:
     _add_key(axes, next(iter(surfaces.values()), None), "expected validation accuracy", star)
     set_title(figure, "What the Gaussian process expects of each hyperparameter")
     return figure
+
+
+def _draw_surface(ax: Axes, result: Any, row: int, column: int) -> QuadMesh:
+    """The expected accuracy for each pair of values of two hyperparameters."""
+    across, up = result.space.dimensions[column], result.space.dimensions[row]
+    x, y = _grid(across), _grid(up)
+    pairs = {column: x * len(y), row: [value for value in y for _ in x]}
+    expected = expected_accuracy(result, pairs).reshape(len(y), len(x))
+    places = _places(across, x), _places(up, y)
+    return ax.pcolormesh(*places, expected, cmap=COLOURS, rasterized=True)
 
 
 @styled
@@ -257,12 +256,22 @@ def _bins(dimension: Any) -> np.ndarray:
     return spaced(dimension.low, dimension.high, 11)
 
 
+def _limits(dimension: Any) -> tuple[float, float]:
+    """Ends of the axis: beyond the range, so that what lies on its rim can be seen."""
+    low, high = _bins(dimension)[[0, -1]]
+    if _is_logarithmic(dimension):
+        factor = (high / low) ** RIM
+        return low / factor, high * factor
+    margin = RIM * (high - low)
+    return low - margin, high + margin
+
+
 def _triangle(dimensions: list) -> tuple[Figure, np.ndarray]:
     """Axes for each hyperparameter (diagonal) and each pair (below), labelled at the rim."""
     n = len(dimensions)
     height = 1.6 * n + 1.1
     figure = Figure(figsize=(WIDTH, height))  # labels of the diagonal lie in the empty triangle
-    place = {"left": 1.05 / WIDTH, "right": 1 - 0.75 / WIDTH}
+    place = {"left": 1.15 / WIDTH, "right": 1 - 0.75 / WIDTH}
     place |= {"bottom": 0.95 / height, "top": 1 - 0.45 / height, "wspace": 0.12, "hspace": 0.12}
     axes = figure.subplots(n, n, squeeze=False, gridspec_kw=place)
     for (row, column), ax in np.ndenumerate(axes):
@@ -285,22 +294,24 @@ def _triangle(dimensions: list) -> tuple[Figure, np.ndarray]:
 def _format_axis(ax: Axes, which: str, dimension: Any, labelled: bool) -> None:
     """Scale, limits and ticks of the "x" or "y" axis along which a hyperparameter varies."""
     axis = ax.xaxis if which == "x" else ax.yaxis
-    edges = _bins(dimension)
     if _is_logarithmic(dimension):
         ax.set(**{f"{which}scale": "log"})
-        axis.set_minor_locator(NullLocator())
+        base = 2 if _is_whole(dimension) else 10
+        set_power_ticks(axis, dimension.low, dimension.high, base, most=3)
     elif _is_categorical(dimension):
         axis.set_ticks(range(len(dimension.categories)), dimension.categories)
     elif _is_whole(dimension) and dimension.high - dimension.low < 6:
         axis.set_ticks(range(dimension.low, dimension.high + 1))
     else:
         axis.set_major_locator(MaxNLocator(3, integer=_is_whole(dimension)))
-    ax.set(**{f"{which}lim": (edges[0], edges[-1])})
+    ax.set(**{f"{which}lim": _limits(dimension)})
     ax.tick_params(axis=which, labelbottom=labelled, labelleft=labelled)
     if labelled:
         axis.set_label_text(dimension.name)
+        axis.labelpad = 7  # points
         if which == "x" and _is_categorical(dimension):
-            ax.tick_params(axis="x", rotation=35)
+            for label in ax.get_xticklabels():
+                label.set(rotation=35, horizontalalignment="right", rotation_mode="anchor")
 
 
 def _draw_trials(ax: Axes, result: Any, row: int, column: int, **look: Any) -> PathCollection:

@@ -182,8 +182,9 @@ def plot_mistakes(
     confidence: np.ndarray,
     class_names: Sequence[str],
     n_columns: int = 5,
+    what: str = "probability",
 ) -> Figure:
-    """Show misclassified images: true class → predicted class, and the probability given to it.
+    """Show misclassified images: true class → predicted class, and the output for it.
 
     Parameters
     ----------
@@ -191,9 +192,11 @@ def plot_mistakes(
         All are shown, in their order.
     labels, predicted : ndarray of int, shape (m,)
     confidence : ndarray, shape (m,)
-        Probabilities from 0 to 1 of the predicted classes.
+        Outputs from 0 to 1 for the predicted classes.
     class_names : sequence of str
     n_columns : int
+    what : str
+        What the title calls `confidence`: ``"output"``, say, where it is no probability.
 
     Returns
     -------
@@ -211,16 +214,19 @@ def plot_mistakes(
     confidence = check_array("confidence", confidence, (m,))
     n_columns = check_integer("n_columns", n_columns, minimum=1)
     captions = [
-        f"{class_names[label]}\n→ {class_names[guess]}\n{_probability(probability)}"
-        for label, guess, probability in zip(labels, predicted, confidence, strict=True)
+        f"{class_names[label]}\n→ {class_names[guess]}\n{_digits(value)}"
+        for label, guess, value in zip(labels, predicted, confidence, strict=True)
     ]
     figure, _ = image_grid(images, captions, n_columns)
-    set_title(figure, "Confident mistakes: true class → predicted class, and its probability")
+    set_title(figure, f"Confident mistakes: true class → predicted class, and its {what}")
     return figure
 
 
-def _probability(value: float) -> str:
-    return f"{value:.3f}" if value < 0.9995 else "> 0.999"
+def _digits(value: float) -> str:
+    """Three digits, or five near 1, where confident predictions crowd; it is never rounded to 1."""
+    if value < 0.999:
+        return f"{value:.3f}"
+    return f"{value:.5f}" if value < 0.999995 else "> 0.99999"
 
 
 @styled

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from nn_helpers.plotting._accuracy import accuracy_floor, cut_at_floor, plot_from_floor
 from nn_helpers.plotting._checks import check_table
 from nn_helpers.plotting._style import (
     ACCENT,
@@ -19,6 +20,7 @@ from nn_helpers.plotting._style import (
     axes_or_new,
     count_ticks,
     new_figure,
+    set_power_ticks,
     set_title,
     styled,
 )
@@ -70,28 +72,9 @@ def plot_best_so_far(trials: pd.DataFrame, ax: Axes | None = None) -> Figure:
     if trials.duplicated(["strategy", "seed", "trial"]).any():
         raise ValueError("trials must hold each trial of a strategy and seed once, got some twice")
     ax, titled = axes_or_new(ax, height=3.8)
-    for name, group, look in _by_strategy(trials):
-        runs = group.pivot(index="trial", columns="seed", values="validation_accuracy")
-        best = runs.sort_index().cummax()
-        if best.shape[1] > 1:
-            ax.fill_between(
-                best.index,
-                best.min(axis=1),
-                best.max(axis=1),
-                step="post",
-                color=look["color"],
-                alpha=0.2,
-                linewidth=0,
-            )
-        label = f"{name}: median and range of {best.shape[1]} seeds" if best.shape[1] > 1 else name
-        ax.plot(
-            best.index,
-            best.median(axis=1),
-            drawstyle="steps-post",
-            label=label,
-            markersize=4,
-            **look,
-        )
+    floor = accuracy_floor(trials["validation_accuracy"])
+    drawn = [_draw_best(ax, name, group, look, floor) for name, group, look in _by_strategy(trials)]
+    cut_at_floor(ax, np.concatenate(drawn), floor)
     ax.set(xlabel="trial", ylabel="best validation accuracy so far")
     count_ticks(ax, trials["trial"].max())
     ax.grid(axis="y")
@@ -103,6 +86,20 @@ def plot_best_so_far(trials: pd.DataFrame, ax: Axes | None = None) -> Figure:
         f"trial {winner['trial']}",
     )
     return ax.figure
+
+
+def _draw_best(ax: Axes, name: str, trials: pd.DataFrame, look: dict, floor: float) -> np.ndarray:
+    """A line for one strategy, over a band where it has several seeds; return all that is drawn."""
+    runs = trials.pivot(index="trial", columns="seed", values="validation_accuracy")
+    best = runs.sort_index().cummax()
+    label = name
+    if best.shape[1] > 1:
+        label = f"{name}: median and range of {best.shape[1]} seeds"
+        band = {"step": "post", "color": look["color"], "alpha": 0.2, "linewidth": 0}
+        ax.fill_between(best.index, best.min(axis=1), best.max(axis=1), **band)
+    look = {"drawstyle": "steps-post", "label": label, "markersize": 4, **look}
+    plot_from_floor(ax, best.index, best.median(axis=1), floor, **look)
+    return best.to_numpy().ravel()
 
 
 @styled
@@ -128,6 +125,7 @@ def plot_trials(trials: pd.DataFrame) -> Figure:
     trials = check_table("trials", trials, columns)
     activations = sorted(trials["hidden_activation"].unique())
     groups = _by_strategy(trials)
+    floor = accuracy_floor(trials["validation_accuracy"])
     figure = new_figure(height=5.4)
     axes = figure.subplots(2, 2, sharey=True)
     for ax, name in zip(axes.flat, HYPERPARAMETERS, strict=True):
@@ -136,15 +134,12 @@ def plot_trials(trials: pd.DataFrame) -> Figure:
             if name in ("num_layers", "hidden_activation"):
                 values = values + 0.16 * (index - (len(groups) - 1) / 2)
             accuracy = group["validation_accuracy"]
-            ax.plot(values, accuracy, **{**look, "linestyle": ""}, label=strategy)
+            look = {**look, "linestyle": "", "label": strategy}
+            plot_from_floor(ax, values, accuracy, floor, **look)
+        cut_at_floor(ax, trials["validation_accuracy"], floor)
         ax.set_xlabel(name)
         ax.grid(axis="y")
-    axes[0, 0].set_xscale("log")
-    axes[1, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[1, 1].set_xticks(range(len(activations)), activations)
-    axes[1, 1].margins(x=0.2)
-    for ax in axes[:, 0]:
-        ax.set_ylabel("validation accuracy")
+    _format_axes(axes, trials["num_nodes"], activations)
     add_legend(figure, axes[0, 0])
     best = trials.iloc[trials["validation_accuracy"].argmax()]
     set_title(
@@ -154,6 +149,18 @@ def plot_trials(trials: pd.DataFrame) -> Figure:
         f"num_layers {best['num_layers']}, {best['hidden_activation']}",
     )
     return figure
+
+
+def _format_axes(axes: np.ndarray, nodes: pd.Series, activations: list) -> None:
+    """Scales, ticks and labels: the upper two axes in the logarithm, as they are searched."""
+    for ax in axes[0]:
+        ax.set_xscale("log")
+    set_power_ticks(axes[0, 1].xaxis, nodes.min(), nodes.max(), base=2, most=5)
+    axes[1, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes[1, 1].set_xticks(range(len(activations)), activations)
+    axes[1, 1].margins(x=0.2)
+    for ax in axes[:, 0]:
+        ax.set_ylabel("validation accuracy")
 
 
 def _places(values: pd.Series, categories: list) -> np.ndarray:
