@@ -4,6 +4,7 @@ Both use a kernel of the Python that runs this, whatever other kernels a machine
 both report on standard error.
 """
 
+import logging
 import os
 import re
 import shutil
@@ -161,7 +162,10 @@ def _kernel_manager_class() -> type:
 
         async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
             # On Ctrl-C the kernel is in the middle of a cell, and would log its orderly end.
-            now = now or isinstance(sys.exc_info()[1], KeyboardInterrupt)
+            if isinstance(sys.exc_info()[1], KeyboardInterrupt):
+                now = True
+                # A task that still watches the kernel would report its death in a traceback.
+                logging.getLogger("asyncio").setLevel(logging.CRITICAL)
             await super().shutdown_kernel(now=now, restart=restart)
 
     return ThisPython
