@@ -166,6 +166,11 @@ def _kernel_manager_class() -> type:
                 now = True
                 # A task that still watches the kernel would report its death in a traceback.
                 logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+            elif not now:
+                # The base class would interrupt the idle kernel first, which a kernel that is not
+                # quite idle yet, on a busy machine, reports as an error.
+                await self.request_shutdown(restart=restart)
+                await self.finish_shutdown(restart=restart)
             await super().shutdown_kernel(now=now, restart=restart)
 
     return ThisPython

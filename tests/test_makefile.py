@@ -144,6 +144,11 @@ def status(url):
         return error.code
 
 
+def listens(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.fixture
 def lab(tmp_path):
     """A running `make lab`: its port and its token, as it prints them."""
@@ -168,7 +173,8 @@ def lab(tmp_path):
     try:
         deadline = time.monotonic() + 60
         printed = rf"http://127\.0\.0\.1:{port}/lab\?token=(\w+)"
-        while not (url := re.search(printed, log.read_text())):
+        # It prints its address a moment before it listens there.
+        while not ((url := re.search(printed, log.read_text())) and listens(port)):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)

@@ -213,6 +213,20 @@ def test_a_kernel_that_dies_is_told(tmp_path):
     assert outputs_of(tmp_path / "out" / "dies.ipynb")[0][0].text == "before\n"
 
 
+def test_a_finished_kernel_is_shut_down_without_an_interrupt(tmp_path):
+    """A kernel that is still tidying up would report one on standard error."""
+    path = write_notebook(
+        tmp_path / "a.ipynb",
+        "from pathlib import Path",
+        "def note(*_):\n    Path('interrupted').touch()\n"
+        "get_ipython().kernel.saved_sigint_handler = note",
+        "import atexit\natexit.register(Path('ended').touch)",
+    )
+    runs.run_notebooks(path, output_dir=tmp_path / "out")
+    assert (tmp_path / "ended").exists()
+    assert not (tmp_path / "interrupted").exists()
+
+
 def test_wrong_use_is_refused_before_anything_runs(tmp_path, runs_here):
     path = write_notebook(tmp_path / "book" / "a.ipynb", "n_epochs = 1")
     other = write_notebook(tmp_path / "other" / "a.ipynb", "n_epochs = 1")
