@@ -2,15 +2,17 @@
 PYTHON ?= python3
 LAB_FLAGS ?=
 UPGRADE ?=
+BENCH_PEERS ?=
 
 VENV := .venv
 PY := $(VENV)/bin/python
 LOCKED := $(VENV)/.locked
 INSTALLED := $(VENV)/.installed
+PEERS := $(VENV)/peers
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run lab test lint format notebooks overview tensorboard lock clean
+.PHONY: help run lab test lint format notebooks overview bench tensorboard lock clean
 
 help: ## list the targets
 	@echo 'Each target installs what it needs into $(VENV) on its first call.'
@@ -19,6 +21,7 @@ help: ## list the targets
 	@echo
 	@echo '  make run PYTHON=python3.12    with another Python (3.11, 3.12 or 3.13; python3 unless told)'
 	@echo '  make lab LAB_FLAGS=--port=9999    with more options of JupyterLab'
+	@echo '  make bench BENCH_PEERS=1    with PyTorch and JAX, which it installs first'
 	@echo '  make lock UPGRADE=1    with the newest versions in place of the present ones'
 
 run: $(INSTALLED) ## execute the five notebooks into runs/ and print what each measured
@@ -46,6 +49,10 @@ notebooks: $(INSTALLED) ## execute the committed notebooks in place, outputs inc
 
 overview: $(INSTALLED) ## draw the picture of the README again
 	$(PY) .ci/overview.py
+
+# PYTHONPATH: PyTorch and JAX, if they are there.
+bench: $(INSTALLED) $(if $(BENCH_PEERS),$(PEERS)/.installed) ## measure how long an epoch takes, here and elsewhere
+	PYTHONPATH="$(PEERS)$${PYTHONPATH:+:$$PYTHONPATH}" $(PY) -m tests.benchmarks --readme README.md
 
 tensorboard: $(INSTALLED) ## show the graphs and scalars logged under runs/
 	$(PY) -m tensorboard.main --logdir runs --host 127.0.0.1
@@ -80,4 +87,15 @@ $(LOCKED): requirements.lock
 
 $(INSTALLED): $(LOCKED) pyproject.toml
 	@$(PY) -m uv pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Beside .venv's packages, not among them: TensorFlow imports JAX wherever it finds it. The lock
+# keeps what both need at its versions. PyTorch without CUDA is much the smaller download, but not
+# every network reaches the index that has it.
+$(PEERS)/.installed: $(LOCKED)
+	@echo 'Installing PyTorch and JAX into $(PEERS), once …'
+	@rm -rf $(PEERS)
+	@install="$(PY) -m uv pip install --python $(PY) --target $(PEERS) --link-mode=copy \
+	  --constraints requirements.lock --group bench"; \
+	  $$install --torch-backend=cpu || { echo 'Trying again, with CUDA …'; $$install; }
 	@touch $@

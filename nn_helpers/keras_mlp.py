@@ -7,9 +7,14 @@ the transposes of what `nn_helpers.mlp` uses.
 import numpy as np
 import pandas as pd
 
+from nn_helpers._keras_epochs import compile_keras_epoch, compile_keras_evaluation
 from nn_helpers._progress import progress_bar
 from nn_helpers._tensorflow import keras
+from nn_helpers.preprocessing import shuffled_order
 from nn_helpers.validation import HIDDEN_ACTIVATIONS, check_choice, check_integer, check_positive
+
+Callback = keras.callbacks.Callback
+STEP_METHODS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 
 
 def create_model(
@@ -75,7 +80,7 @@ def create_model(
     return model
 
 
-class LiveProgress(keras.callbacks.Callback):
+class LiveProgress(Callback):
     """Show the progress of ``model.fit`` while it runs; call that with ``verbose=0``."""
 
     def on_train_begin(self, logs: dict | None = None) -> None:
@@ -87,6 +92,120 @@ class LiveProgress(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self._bar.close()
+
+
+def fit(
+    model: keras.Model,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    batch_size: int = 64,
+    epochs: int = 1,
+    validation_data: tuple[np.ndarray, np.ndarray] | None = None,
+    callbacks: list[Callback] | None = None,
+    seed: int = 1,
+) -> keras.callbacks.History:
+    """Train a compiled model as ``model.fit`` does, each epoch as one compiled call.
+
+    In epoch e the mini-batches are those of ``random_mini_batches(…, seed=seed + e)``, as in
+    `training.train_mlp`. Between epochs the model is up to date, its optimiser included.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Any compiled model with one input and one output, whatever its layers.
+    x, y : ndarray, shapes (m, …)
+        Examples and what the model is to make of them, an example a row.
+    batch_size : int
+        Examples in a step, from 1 to m.
+    epochs : int
+        Passes over the data.
+    validation_data : (x, y), optional
+        Measured after every epoch.
+    callbacks : list of keras.callbacks.Callback, optional
+        Their methods for an epoch and for the whole training are called. There are no calls for
+        a step, since no step comes back to Python.
+    seed : int
+        Of the mini-batches.
+
+    Returns
+    -------
+    keras.callbacks.History
+        If the user interrupts, of the epochs until then.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is wrong or a callback waits for single steps; the message names it.
+    FloatingPointError
+        If the cost becomes NaN or infinite.
+    """
+    if not model.compiled:
+        raise ValueError("model must be compiled before it is fitted: call model.compile first")
+    x, y = np.asarray(x), np.asarray(y)
+    if len(x) != len(y) or not len(x):
+        raise ValueError(
+            "x and y must hold the same number of examples, at least one, "
+            f"got {len(x)} and {len(y)}"
+        )
+    batch_size = check_integer("batch_size", batch_size, minimum=1, maximum=len(x))
+    epochs = check_integer("epochs", epochs, minimum=1)
+    seed = check_integer("seed", seed, minimum=0)
+    calls = keras.callbacks.CallbackList(
+        _check_callbacks(callbacks or []), add_history=True, model=model, epochs=epochs, steps=1
+    )
+    run_epoch = compile_keras_epoch(model, x, y, batch_size)
+    if validation_data is not None:
+        validate = compile_keras_evaluation(model, *validation_data)
+    model.stop_training = False
+    calls.on_train_begin()
+    logs = {}
+    try:
+        for epoch in range(epochs):
+            calls.on_epoch_begin(epoch)
+            logs = run_epoch(shuffled_order(len(x), seed + epoch + 1))
+            _check_finite(logs.get("loss", 0.0), epoch + 1, model)
+            if validation_data is not None:
+                logs |= {f"val_{name}": value for name, value in validate().items()}
+            calls.on_epoch_end(epoch, logs)
+            if model.stop_training:
+                break
+    except KeyboardInterrupt:
+        pass
+    finally:
+        model.optimizer.finalize_variable_values(model.trainable_weights)
+        calls.on_train_end(logs)
+    return model.history
+
+
+def _check_callbacks(
+    callbacks: list[Callback],
+) -> list[Callback]:
+    """Return the callbacks if none waits for single steps."""
+    for callback in callbacks:
+        from_keras = type(callback).__module__.startswith("keras.")
+        by_step = any(
+            getattr(callback, name, "epoch") != "epoch" for name in ("save_freq", "update_freq")
+        )
+        own = any(
+            name in vars(callback)
+            or (not from_keras and getattr(type(callback), name) is not getattr(Callback, name))
+            for name in STEP_METHODS
+        )
+        if by_step or own:
+            raise ValueError(
+                f"callbacks must work on epochs, but {type(callback).__name__} waits for single "
+                "steps: train with model.fit"
+            )
+    return callbacks
+
+
+def _check_finite(cost: float, epoch: int, model: keras.Model) -> None:
+    if not np.isfinite(cost):
+        raise FloatingPointError(
+            f"the cost became {cost} in epoch {epoch}: lower the learning rate, "
+            f"now {float(model.optimizer.learning_rate):g}"
+        )
 
 
 def history_table(history: keras.callbacks.History) -> pd.DataFrame:

@@ -5,26 +5,31 @@ gradients and applies the optimiser, step after step, without coming back to Pyt
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nn_helpers import mlp
-from nn_helpers._progress import progress_bar
-from nn_helpers._tensorflow import keras, tf
-from nn_helpers.preprocessing import shuffled_order
-from nn_helpers.validation import (
-    HIDDEN_ACTIVATIONS,
-    OPTIMIZERS,
-    OUTPUT_ACTIVATIONS,
-    check_choice,
-    check_integer,
-    check_positive,
+from nn_helpers._epochs import (
+    as_bytes,
+    flat_variables,
+    for_each_mini_batch,
+    from_bytes,
+    make_variables,
+    read_parameters,
 )
+from nn_helpers._progress import progress_bar
+from nn_helpers._stacked import RateOfEach, stack, stacked_step, unstack
+from nn_helpers._tensorflow import keras, tf
+from nn_helpers._training_setup import Setup, check_setup
+from nn_helpers.preprocessing import shuffled_order
+from nn_helpers.validation import OPTIMIZERS, check_choice, check_integer, check_positive
 
-EVALUATION_BATCH = 10_000
+EVALUATION_BATCH = 2_000
+N_STACKS = 2  # of `train_many`, which train in parallel
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,12 @@ def make_optimizer(optimizer: str, learning_rate: float) -> keras.optimizers.Opt
         If the optimiser is not one of those named or the learning rate is not positive.
     """
     check_choice("optimizer", optimizer, OPTIMIZERS)
-    learning_rate = check_positive("learning_rate", learning_rate)
+    return _make_optimizer(optimizer, check_positive("learning_rate", learning_rate))
+
+
+def _make_optimizer(
+    optimizer: str, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule
+) -> keras.optimizers.Optimizer:
     if optimizer == "gd":
         return keras.optimizers.SGD(learning_rate)
     if optimizer == "momentum":
@@ -101,7 +111,7 @@ def gradient_step(
     with tf.GradientTape() as tape:
         Y_h = mlp.forward_propagation(X, variables, hidden_activation, output_activation)
         cost = mlp.compute_cost(Y_h, Y, output_activation)
-    trained = list(variables.values())
+    trained = flat_variables(variables)
     optimizer.apply(tape.gradient(cost, trained), trained)
     return cost
 
@@ -109,50 +119,71 @@ def gradient_step(
 def compile_epoch(
     variables: dict[str, tf.Variable],
     optimizer: keras.optimizers.Optimizer,
-    rows: tf.Tensor,
-    targets: tf.Tensor,
+    rows: np.ndarray,
+    targets: np.ndarray,
     mini_batch_size: int = 64,
     hidden_activation: str = "relu",
     output_activation: str = "softmax",
-) -> Callable[[tf.Tensor], tf.Tensor]:
+) -> Callable[[np.ndarray], tf.Tensor]:
     """Compile a function that trains for one epoch.
 
     Parameters
     ----------
-    variables, optimizer, hidden_activation, output_activation
+    variables : dict of Variable
+        As `make_variables` gives them; the function changes them in place.
+    optimizer, hidden_activation, output_activation
         As for `gradient_step`.
-    rows, targets : Tensor of float32, shapes (m, n_x) and (m, n_y)
-        The training data, an example a row.
+    rows : array of float32, shape (m, n_x), an example a row
+        Or of uint8: the same as bytes, see `as_bytes`.
+    targets : array of float32, shape (m, n_y)
     mini_batch_size : int
         Examples in a step; the last step takes what is left.
 
     Returns
     -------
     callable
-        ``epoch(order)`` with the order (m,) int32 in which to take the examples. It gives the mean
-        cost over them.
+        ``epoch(order)`` with the order (m,) of integers in which to take the examples. It gives
+        the mean cost over them.
     """
-    m = rows.shape[0]
-    n_full = m // mini_batch_size
-    optimizer.build(list(variables.values()))
 
-    def summed_cost(rows, targets, batch):
-        X, Y = tf.transpose(tf.gather(rows, batch)), tf.transpose(tf.gather(targets, batch))
-        cost = gradient_step(X, Y, variables, optimizer, hidden_activation, output_activation)
-        return cost * batch.shape[0]
+    def step(rows, targets):
+        X, Y = tf.transpose(from_bytes(rows)), tf.transpose(targets)
+        return gradient_step(X, Y, variables, optimizer, hidden_activation, output_activation)
 
-    @tf.function(jit_compile=True)
+    optimizer.build(flat_variables(variables))
+    compiled = _compile([(step, ())], rows, targets, mini_batch_size)
+    return lambda order: compiled(order)[0]
+
+
+def _compile(
+    steps: list[tuple[Callable[..., tf.Tensor], tuple[int, ...]]],
+    rows: np.ndarray,
+    targets: np.ndarray,
+    mini_batch_size: int,
+) -> Callable[[np.ndarray], list[tf.Tensor]]:
+    """Compile an epoch: a loop over the mini-batches around each step, the loops in parallel.
+
+    Each step comes with the shape of the cost that it gives.
+    """
+
+    def loop(step, cost_shape):
+        @tf.function(jit_compile=True)
+        def run(rows, targets, order):
+            return for_each_mini_batch(
+                step, order, mini_batch_size, rows, targets, cost_shape=cost_shape
+            )
+
+        return run
+
+    loops = [loop(*step) for step in steps]
+
+    @tf.function
     def epoch(rows, targets, order):
-        total = tf.zeros(())
-        for step in tf.range(n_full):
-            batch = tf.slice(order, [step * mini_batch_size], [mini_batch_size])
-            total += summed_cost(rows, targets, batch)
-        if m % mini_batch_size:
-            total += summed_cost(rows, targets, order[n_full * mini_batch_size :])
-        return total / m
+        return [run(rows, targets, order) for run in loops]
 
+    rows, targets = tf.constant(rows), tf.constant(targets)
     # Traced once, here: TensorFlow warns of a function that it has to trace in call after call.
-    compiled = epoch.get_concrete_function(rows, targets, tf.TensorSpec((m,), tf.int32))
+    compiled = epoch.get_concrete_function(rows, targets, tf.TensorSpec((rows.shape[0],), tf.int32))
     return lambda order: compiled(rows, targets, tf.constant(order, tf.int32))
 
 
@@ -206,36 +237,6 @@ def evaluate(
     return total / m, float(r2_score(np.transpose(Y), Y_h.T))
 
 
-Examples = tuple[np.ndarray, np.ndarray]
-
-
-def _check_examples(
-    name: str, X: np.ndarray | None, Y: np.ndarray | None, layer_dims: list[int]
-) -> Examples | None:
-    """Return X and Y as float32 if their shapes fit the network and each other."""
-    if X is None and Y is None:
-        return None
-    if X is None or Y is None:
-        raise ValueError(f"X_{name} and Y_{name} go together: give both or neither")
-    X, Y = np.asarray(X), np.asarray(Y)
-    for variable, array, rows in [("X", X, layer_dims[0]), ("Y", Y, layer_dims[-1])]:
-        if array.ndim != 2 or array.shape[0] != rows:
-            raise ValueError(f"{variable}_{name} must have shape ({rows}, m), got {array.shape}")
-        if not np.issubdtype(array.dtype, np.floating):
-            raise TypeError(
-                f"{variable}_{name} must hold floats, prepared by normalize and one_hot, "
-                f"got dtype {array.dtype}"
-            )
-        if not np.isfinite(array).all():
-            raise ValueError(f"{variable}_{name} must hold finite numbers, got NaN or infinity")
-    if X.shape[1] != Y.shape[1] or X.shape[1] == 0:
-        raise ValueError(
-            f"X_{name} and Y_{name} must hold the same number of examples, at least one, "
-            f"got {X.shape[1]} and {Y.shape[1]}"
-        )
-    return X.astype(np.float32, copy=False), Y.astype(np.float32, copy=False)
-
-
 def _check_finite(cost: float, when: str, learning_rate: float) -> None:
     if not math.isfinite(cost):
         raise FloatingPointError(
@@ -243,31 +244,34 @@ def _check_finite(cost: float, when: str, learning_rate: float) -> None:
         )
 
 
+def _measure(setup: Setup, name: str, parameters: dict[str, np.ndarray]) -> dict[str, float]:
+    """Evaluate a network on the data of that name, if there are any."""
+    if setup.data[name] is None:
+        return {}
+    cost, score = evaluate(*setup.data[name], parameters, *setup.activations)
+    return {f"{name}_cost": cost, f"{name}_{score_name(setup.activations[1])}": score}
+
+
 def _run_epochs(
-    step_through: Callable[[int], float],
-    measure: Callable[[], dict[str, float]],
-    n_epochs: int,
-    learning_rate: float,
-    print_cost: bool,
-) -> tuple[pd.DataFrame, bool]:
-    """Train epoch by epoch; return the history and whether the user interrupted."""
+    one_epoch: Callable[[int], Any], describe: Callable[[Any], str], n_epochs: int
+) -> tuple[list[Any], bool]:
+    """Train epoch by epoch; return what each gave and whether the user interrupted."""
     records, interrupted = [], False
     bar = progress_bar(n_epochs, "Training", unit="epoch")
     try:
         for epoch in range(1, n_epochs + 1):
-            cost = step_through(epoch)
-            _check_finite(cost, f"in epoch {epoch}", learning_rate)
-            records.append({"epoch": epoch, "cost": cost, **measure()})
-            bar.set_postfix_str(f"cost {cost:.4f}")
+            records.append(one_epoch(epoch))
+            bar.set_postfix_str(describe(records[-1]))
             bar.update()
-            if print_cost and (epoch == 1 or epoch % 10 == 0):
-                print(f"Cost after epoch {epoch}: {cost:.4f}")
     except KeyboardInterrupt:
         interrupted = True
     finally:
         bar.close()
-    history = pd.DataFrame(records) if records else pd.DataFrame(columns=["epoch", "cost"])
-    return history, interrupted
+    return records, interrupted
+
+
+def _history(records: list[dict[str, float]]) -> pd.DataFrame:
+    return pd.DataFrame(records) if records else pd.DataFrame(columns=["epoch", "cost"])
 
 
 def _show_cost(history: pd.DataFrame) -> None:
@@ -296,10 +300,11 @@ def train_mlp(
     X_validation: np.ndarray | None = None,
     Y_validation: np.ndarray | None = None,
     seed: int = 1,
+    shuffle_seed: int | None = None,
 ) -> TrainingResult:
     """Train an MLP by mini-batch gradient descent and measure it.
 
-    In epoch e the mini-batches are those of ``random_mini_batches(…, seed=seed + e)``.
+    In epoch e the mini-batches are those of ``random_mini_batches(…, seed=shuffle_seed + e)``.
 
     Parameters
     ----------
@@ -326,6 +331,8 @@ def train_mlp(
         Measured after every epoch.
     seed : int
         The same seed gives the same parameters and mini-batches.
+    shuffle_seed : int, optional
+        Seed of the mini-batches, where it is to differ from that of the parameters.
 
     Returns
     -------
@@ -339,46 +346,169 @@ def train_mlp(
     FloatingPointError
         If the cost becomes NaN or infinite.
     """
-    layer_dims = mlp.check_layer_dims(X_train, Y_train, layer_dims)
-    activations = (
-        check_choice("hidden_activation", hidden_activation, HIDDEN_ACTIVATIONS),
-        check_choice("output_activation", output_activation, OUTPUT_ACTIVATIONS),
+    setup = check_setup(
+        layer_dims,
+        hidden_activation,
+        output_activation,
+        n_epochs,
+        mini_batch_size,
+        train=(X_train, Y_train),
+        validation=(X_validation, Y_validation),
+        test=(X_test, Y_test),
     )
     seed = check_integer("seed", seed, minimum=0)
-    n_epochs = check_integer("n_epochs", n_epochs, minimum=1)
-    train = _check_examples("train", X_train, Y_train, layer_dims)
-    test = _check_examples("test", X_test, Y_test, layer_dims)
-    validation = _check_examples("validation", X_validation, Y_validation, layer_dims)
-    m = train[0].shape[1]
-    mini_batch_size = check_integer("mini_batch_size", mini_batch_size, minimum=1, maximum=m)
-
+    shuffle_seed = check_integer(
+        "shuffle_seed", seed if shuffle_seed is None else shuffle_seed, minimum=0
+    )
     keras_optimizer = make_optimizer(optimizer, learning_rate)
-    initial = mlp.initialize_parameters(layer_dims, seed)
-    variables = {name: tf.Variable(value, name=name) for name, value in initial.items()}
-    rows, targets = (tf.constant(array.T) for array in train)
+    X, Y = setup.data["train"]
+    variables = make_variables(
+        mlp.initialize_parameters(setup.layer_dims, seed), setup.mini_batch_size
+    )
     train_epoch = compile_epoch(
-        variables, keras_optimizer, rows, targets, mini_batch_size, *activations
+        variables, keras_optimizer, as_bytes(X.T), Y.T, setup.mini_batch_size, *setup.activations
     )
 
-    def measure(name: str, examples: Examples | None) -> dict[str, float]:
-        if examples is None:
-            return {}
-        cost, score = evaluate(*examples, variables, *activations)
-        _check_finite(cost, f"on the {name} data", learning_rate)
-        return {f"{name}_cost": cost, f"{name}_{score_name(output_activation)}": score}
+    def measure(name: str) -> dict[str, float]:
+        measured = _measure(setup, name, read_parameters(variables))
+        if measured:
+            _check_finite(measured[f"{name}_cost"], f"on the {name} data", learning_rate)
+        return measured
 
-    history, interrupted = _run_epochs(
-        lambda epoch: float(train_epoch(shuffled_order(m, seed + epoch))),
-        lambda: measure("validation", validation),
-        n_epochs,
-        learning_rate,
-        print_cost,
+    def one_epoch(epoch: int) -> dict[str, float]:
+        cost = float(train_epoch(shuffled_order(setup.m, shuffle_seed + epoch)))
+        _check_finite(cost, f"in epoch {epoch}", learning_rate)
+        if print_cost and (epoch == 1 or epoch % 10 == 0):
+            print(f"Cost after epoch {epoch}: {cost:.4f}")
+        return {"epoch": epoch, "cost": cost, **measure("validation")}
+
+    records, interrupted = _run_epochs(
+        one_epoch, lambda record: f"cost {record['cost']:.4f}", setup.n_epochs
     )
-    if plot_cost and len(history):
-        _show_cost(history)
+    if plot_cost and records:
+        _show_cost(_history(records))
     return TrainingResult(
-        parameters={name: variable.numpy() for name, variable in variables.items()},
-        history=history,
-        scores=measure("train", train) | measure("test", test),
+        parameters=read_parameters(variables),
+        history=_history(records),
+        scores=measure("train") | measure("test"),
         interrupted=interrupted,
     )
+
+
+def train_many(
+    X_train: np.ndarray,
+    Y_train: np.ndarray,
+    X_test: np.ndarray | None,
+    Y_test: np.ndarray | None,
+    layer_dims: list[int],
+    hidden_activation: str = "relu",
+    output_activation: str = "softmax",
+    optimizer: str = "adam",
+    learning_rates: Sequence[float] = (0.01,),
+    n_epochs: int = 20,
+    mini_batch_size: int = 64,
+    *,
+    X_validation: np.ndarray | None = None,
+    Y_validation: np.ndarray | None = None,
+    seeds: Sequence[int] = (1,),
+    shuffle_seed: int = 1,
+) -> list[TrainingResult]:
+    """Train several networks of one architecture side by side, on the same mini-batches.
+
+    Their parameters are stacked, in two stacks that train in parallel, and an epoch of all is one
+    compiled call. Each network comes out as
+    ``train_mlp(…, learning_rate=…, seed=…, shuffle_seed=shuffle_seed)`` trains it alone, but for
+    the rounding of float32.
+
+    Parameters
+    ----------
+    learning_rates : sequence of float
+        One for each network, or a single one for all.
+    seeds : sequence of int
+        Of the initial parameters: one for each network, or a single one for all.
+    shuffle_seed : int
+        Seed of the mini-batches.
+    X_train, Y_train, X_test, Y_test, layer_dims, hidden_activation, output_activation, optimizer, \
+    n_epochs, mini_batch_size, X_validation, Y_validation
+        As for `train_mlp`.
+
+    Returns
+    -------
+    list of TrainingResult
+        In the order of the learning rates and seeds. A network whose cost becomes NaN or infinite
+        does not stop the others: its history and its scores say so.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is wrong; the message names it.
+    """
+    setup = check_setup(
+        layer_dims,
+        hidden_activation,
+        output_activation,
+        n_epochs,
+        mini_batch_size,
+        train=(X_train, Y_train),
+        validation=(X_validation, Y_validation),
+        test=(X_test, Y_test),
+    )
+    check_choice("optimizer", optimizer, OPTIMIZERS)
+    shuffle_seed = check_integer("shuffle_seed", shuffle_seed, minimum=0)
+    networks = _check_networks(learning_rates, seeds)
+    stacks, steps = [], []
+    for part in np.array_split(np.arange(len(networks)), min(N_STACKS, len(networks))):
+        rates, initial_seeds = zip(*(networks[i] for i in part), strict=True)
+        parameters = [mlp.initialize_parameters(setup.layer_dims, s) for s in initial_seeds]
+        keras_optimizer = _make_optimizer(optimizer, RateOfEach(rates))
+        stacks.append(make_variables(stack(parameters), setup.mini_batch_size))
+        step = stacked_step(stacks[-1], keras_optimizer, *setup.activations)
+        steps.append((step, (len(part),)))
+    X, Y = setup.data["train"]
+    train_epoch = _compile(steps, as_bytes(X.T), Y.T, setup.mini_batch_size)
+
+    def parameters_of_all() -> list[dict[str, np.ndarray]]:
+        return [one for part in stacks for one in unstack(read_parameters(part))]
+
+    def one_epoch(epoch: int) -> list[dict[str, float]]:
+        order = shuffled_order(setup.m, shuffle_seed + epoch)
+        costs = np.concatenate([part.numpy() for part in train_epoch(order)])
+        return [
+            {"epoch": epoch, "cost": float(cost), **_measure(setup, "validation", parameters)}
+            for cost, parameters in zip(costs, parameters_of_all(), strict=True)
+        ]
+
+    def describe(records: list[dict[str, float]]) -> str:
+        costs = (record["cost"] for record in records)
+        return f"lowest cost {min(filter(math.isfinite, costs), default=math.nan):.4f}"
+
+    records, interrupted = _run_epochs(one_epoch, describe, setup.n_epochs)
+    return [
+        TrainingResult(
+            parameters=parameters,
+            history=_history([record[number] for record in records]),
+            scores=_measure(setup, "train", parameters) | _measure(setup, "test", parameters),
+            interrupted=interrupted,
+        )
+        for number, parameters in enumerate(parameters_of_all())
+    ]
+
+
+def _check_networks(
+    learning_rates: Sequence[float], seeds: Sequence[int]
+) -> list[tuple[float, int]]:
+    """Return the learning rate and the seed of each network."""
+    for name, values in [("learning_rates", learning_rates), ("seeds", seeds)]:
+        if isinstance(values, str) or not np.iterable(values):
+            raise TypeError(
+                f"{name} must be a sequence, one value for each network, got {values!r}"
+            )
+    rates = [check_positive("learning_rates", rate) for rate in learning_rates]
+    seeds = [check_integer("seeds", seed, minimum=0) for seed in seeds]
+    n_networks = max(len(rates), len(seeds))
+    if not rates or not seeds or {len(rates), len(seeds)} - {1, n_networks}:
+        raise ValueError(
+            "learning_rates and seeds must hold one value for each network, or a single one, "
+            f"got {len(rates)} and {len(seeds)}"
+        )
+    return [(rates[i % len(rates)], seeds[i % len(seeds)]) for i in range(n_networks)]

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import logging
 import os
 import re
 import signal
@@ -18,6 +17,8 @@ from nn_helpers import mlp, training
 from nn_helpers._tensorflow import keras, tf
 from nn_helpers.preprocessing import one_hot, random_mini_batches
 from nn_helpers.validation import OPTIMIZERS, OUTPUT_ACTIVATIONS
+
+pytestmark = pytest.mark.usefixtures("nothing_logged")
 
 LEARNING_RATES = {"gd": 0.1, "momentum": 0.01, "rms": 0.001, "adam": 0.001}
 
@@ -57,54 +58,6 @@ def assert_same_parameters(got, wanted, **tolerance):
     assert list(got) == list(wanted)
     for name, value in got.items():
         np.testing.assert_allclose(value, wanted[name], err_msg=name, **tolerance)
-
-
-@pytest.fixture(autouse=True)
-def nothing_logged():
-    """Fail where TensorFlow logs, as it does, twice a process, of a function traced anew."""
-    records = []
-    handler = logging.Handler()
-    handler.emit = records.append
-    tf.get_logger().addHandler(handler)
-    yield
-    tf.get_logger().removeHandler(handler)
-    assert [record.getMessage() for record in records] == []
-
-
-class Bar:
-    """Stands in for the progress bar; calls `react` with the number of epochs done."""
-
-    def __init__(self, react):
-        self.react, self.done, self.closed = react, 0, False
-
-    def update(self):
-        self.done += 1
-        self.react(self.done)
-
-    def set_postfix_str(self, note): ...
-
-    def close(self):
-        self.closed = True
-
-
-@pytest.fixture
-def bar_that(monkeypatch):
-    """Make the training's progress bar react to each finished epoch."""
-
-    def install(react):
-        bar = Bar(react)
-        monkeypatch.setattr(training, "progress_bar", lambda *_, **__: bar)
-        return bar
-
-    return install
-
-
-@pytest.fixture
-def interrupts():
-    """Ctrl-C raises KeyboardInterrupt, as in a terminal and in a notebook."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 # Optimisers

@@ -1,0 +1,99 @@
+"""What `nn_helpers.training` checks before it starts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nn_helpers import mlp
+from nn_helpers.validation import (
+    HIDDEN_ACTIVATIONS,
+    OUTPUT_ACTIVATIONS,
+    check_choice,
+    check_integer,
+)
+
+Examples = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """A training's checked arguments.
+
+    Attributes
+    ----------
+    layer_dims : list of int
+    activations : tuple of str
+        That of the hidden layers and that of the output.
+    n_epochs, mini_batch_size : int
+    data : dict
+        ``train``, ``validation`` and ``test``: X and Y of float32, or None.
+    """
+
+    layer_dims: list[int]
+    activations: tuple[str, str]
+    n_epochs: int
+    mini_batch_size: int
+    data: dict[str, Examples | None]
+
+    @property
+    def m(self) -> int:
+        """Number of training examples."""
+        return self.data["train"][0].shape[1]
+
+
+def check_setup(
+    layer_dims: list[int],
+    hidden_activation: str,
+    output_activation: str,
+    n_epochs: int,
+    mini_batch_size: int,
+    *,
+    train: Examples,
+    validation: tuple[np.ndarray | None, np.ndarray | None],
+    test: tuple[np.ndarray | None, np.ndarray | None],
+) -> Setup:
+    """Return the arguments of a training if each is right and they fit each other."""
+    layer_dims = mlp.check_layer_dims(*train, layer_dims)
+    activations = (
+        check_choice("hidden_activation", hidden_activation, HIDDEN_ACTIVATIONS),
+        check_choice("output_activation", output_activation, OUTPUT_ACTIVATIONS),
+    )
+    n_epochs = check_integer("n_epochs", n_epochs, minimum=1)
+    pairs = {"train": train, "validation": validation, "test": test}
+    data = {name: _check_examples(name, *pair, layer_dims) for name, pair in pairs.items()}
+    m = data["train"][0].shape[1]
+    mini_batch_size = check_integer("mini_batch_size", mini_batch_size, minimum=1, maximum=m)
+    return Setup(
+        layer_dims=layer_dims,
+        activations=activations,
+        n_epochs=n_epochs,
+        mini_batch_size=mini_batch_size,
+        data=data,
+    )
+
+
+def _check_examples(
+    name: str, X: np.ndarray | None, Y: np.ndarray | None, layer_dims: list[int]
+) -> Examples | None:
+    """Return X and Y as float32 if their shapes fit the network and each other."""
+    if X is None and Y is None:
+        return None
+    if X is None or Y is None:
+        raise ValueError(f"X_{name} and Y_{name} go together: give both or neither")
+    X, Y = np.asarray(X), np.asarray(Y)
+    for variable, array, rows in [("X", X, layer_dims[0]), ("Y", Y, layer_dims[-1])]:
+        if array.ndim != 2 or array.shape[0] != rows:
+            raise ValueError(f"{variable}_{name} must have shape ({rows}, m), got {array.shape}")
+        if not np.issubdtype(array.dtype, np.floating):
+            raise TypeError(
+                f"{variable}_{name} must hold floats, prepared by normalize and one_hot, "
+                f"got dtype {array.dtype}"
+            )
+        if array.size and not np.isfinite([array.min(), array.max()]).all():
+            raise ValueError(f"{variable}_{name} must hold finite numbers, got NaN or infinity")
+    if X.shape[1] != Y.shape[1] or X.shape[1] == 0:
+        raise ValueError(
+            f"X_{name} and Y_{name} must hold the same number of examples, at least one, "
+            f"got {X.shape[1]} and {Y.shape[1]}"
+        )
+    return X.astype(np.float32, copy=False), Y.astype(np.float32, copy=False)
