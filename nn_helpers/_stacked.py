@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from nn_helpers import mlp
-from nn_helpers._epochs import flat_variables, from_bytes
 from nn_helpers._tensorflow import keras, tf
+from nn_helpers.epochs import flat_variables, from_bytes
 
 
 class RateOfEach(keras.optimizers.schedules.LearningRateSchedule):

@@ -171,16 +171,14 @@ def fit(
             if model.stop_training:
                 break
     except KeyboardInterrupt:
-        pass
+        pass  # what has been trained so far is the result, as in `training.train_mlp`
     finally:
         model.optimizer.finalize_variable_values(model.trainable_weights)
         calls.on_train_end(logs)
     return model.history
 
 
-def _check_callbacks(
-    callbacks: list[Callback],
-) -> list[Callback]:
+def _check_callbacks(callbacks: list[Callback]) -> list[Callback]:
     """Return the callbacks if none waits for single steps."""
     for callback in callbacks:
         from_keras = type(callback).__module__.startswith("keras.")

@@ -13,22 +13,22 @@ import numpy as np
 import pandas as pd
 
 from nn_helpers import mlp
-from nn_helpers._epochs import (
-    as_bytes,
-    flat_variables,
-    for_each_mini_batch,
-    from_bytes,
-    make_variables,
-    read_parameters,
-)
 from nn_helpers._progress import progress_bar
 from nn_helpers._stacked import RateOfEach, stack, stacked_step, unstack
 from nn_helpers._tensorflow import keras, tf
 from nn_helpers._training_setup import Setup, check_setup
+from nn_helpers.epochs import (
+    EVALUATION_BATCH,
+    as_bytes,
+    compile_loops,
+    flat_variables,
+    from_bytes,
+    make_variables,
+    read_parameters,
+)
 from nn_helpers.preprocessing import shuffled_order
 from nn_helpers.validation import OPTIMIZERS, check_choice, check_integer, check_positive
 
-EVALUATION_BATCH = 2_000
 N_STACKS = 2  # of `train_many`, which train in parallel
 
 
@@ -151,40 +151,8 @@ def compile_epoch(
         return gradient_step(X, Y, variables, optimizer, hidden_activation, output_activation)
 
     optimizer.build(flat_variables(variables))
-    compiled = _compile([(step, ())], rows, targets, mini_batch_size)
+    compiled = compile_loops([(step, ())], rows, targets, mini_batch_size)
     return lambda order: compiled(order)[0]
-
-
-def _compile(
-    steps: list[tuple[Callable[..., tf.Tensor], tuple[int, ...]]],
-    rows: np.ndarray,
-    targets: np.ndarray,
-    mini_batch_size: int,
-) -> Callable[[np.ndarray], list[tf.Tensor]]:
-    """Compile an epoch: a loop over the mini-batches around each step, the loops in parallel.
-
-    Each step comes with the shape of the cost that it gives.
-    """
-
-    def loop(step, cost_shape):
-        @tf.function(jit_compile=True)
-        def run(rows, targets, order):
-            return for_each_mini_batch(
-                step, order, mini_batch_size, rows, targets, cost_shape=cost_shape
-            )
-
-        return run
-
-    loops = [loop(*step) for step in steps]
-
-    @tf.function
-    def epoch(rows, targets, order):
-        return [run(rows, targets, order) for run in loops]
-
-    rows, targets = tf.constant(rows), tf.constant(targets)
-    # Traced once, here: TensorFlow warns of a function that it has to trace in call after call.
-    compiled = epoch.get_concrete_function(rows, targets, tf.TensorSpec((rows.shape[0],), tf.int32))
-    return lambda order: compiled(rows, targets, tf.constant(order, tf.int32))
 
 
 def score_name(output_activation: str) -> str:
@@ -465,7 +433,7 @@ def train_many(
         step = stacked_step(stacks[-1], keras_optimizer, *setup.activations)
         steps.append((step, (len(part),)))
     X, Y = setup.data["train"]
-    train_epoch = _compile(steps, as_bytes(X.T), Y.T, setup.mini_batch_size)
+    train_epoch = compile_loops(steps, as_bytes(X.T), Y.T, setup.mini_batch_size)
 
     def parameters_of_all() -> list[dict[str, np.ndarray]]:
         return [one for part in stacks for one in unstack(read_parameters(part))]

@@ -5,9 +5,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from nn_helpers import _epochs, mlp, training
-from nn_helpers._epochs import ColumnBlocks
+from nn_helpers import epochs, mlp, training
 from nn_helpers._tensorflow import tf
+from nn_helpers.epochs import ColumnBlocks
 from nn_helpers.preprocessing import normalize, one_hot, random_mini_batches, shuffled_order
 from nn_helpers.validation import OPTIMIZERS
 
@@ -36,16 +36,16 @@ def step_by_step(X, Y, parameters, optimizer, rate, mini_batch_size, order_seed)
 
 def assert_an_epoch_is_its_steps(X, Y, layer_dims, optimizer, mini_batch_size, dtype, n_blocks):
     parameters, rate = mlp.initialize_parameters(layer_dims, seed=3), LEARNING_RATES[optimizer]
-    variables = _epochs.make_variables(parameters, mini_batch_size)
+    variables = epochs.make_variables(parameters, mini_batch_size)
     assert len(getattr(variables["W1"], "blocks", [variables["W1"]])) == n_blocks
-    rows = _epochs.as_bytes(X.T)
+    rows = epochs.as_bytes(X.T)
     assert rows.dtype == dtype
     epoch = training.compile_epoch(
         variables, training.make_optimizer(optimizer, rate), rows, Y.T, mini_batch_size
     )
     cost = epoch(shuffled_order(X.shape[1], seed=8))
     wanted, wanted_cost = step_by_step(X, Y, parameters, optimizer, rate, mini_batch_size, 8)
-    trained = _epochs.read_parameters(variables)
+    trained = epochs.read_parameters(variables)
     assert list(trained) == list(wanted)
     for name, value in wanted.items():
         assert np.abs(value - parameters[name]).max() > 5e-5, f"{name} has moved"
@@ -94,7 +94,7 @@ def test_each_example_is_seen_once_in_order_and_the_mean_is_over_examples(m, com
         return tf.stack([tf.reduce_mean(rows), tf.reduce_mean(others)])
 
     def epoch(order):
-        return _epochs.for_each_mini_batch(
+        return epochs.for_each_mini_batch(
             step, order, mini_batch_size, tf.constant(values), tf.constant(-values), cost_shape=(2,)
         )
 
@@ -110,7 +110,7 @@ def test_each_example_is_seen_once_in_order_and_the_mean_is_over_examples(m, com
 def test_an_epoch_takes_another_order_each_time():
     X, Y = pixels(20, n_x=4, n_y=2)
     parameters = mlp.initialize_parameters([4, 2])
-    variables = _epochs.make_variables(parameters, 8)
+    variables = epochs.make_variables(parameters, 8)
     epoch = training.compile_epoch(
         variables, training.make_optimizer("gd", 1.0), X.T, Y.T, 8, "relu", "softmax"
     )
@@ -119,7 +119,7 @@ def test_an_epoch_takes_another_order_each_time():
         for name, value in parameters.items():
             variables[name].assign(value)
         epoch(shuffled_order(20, seed))
-        trained.append(_epochs.read_parameters(variables)["W1"])
+        trained.append(epochs.read_parameters(variables)["W1"])
     assert np.array_equal(trained[0], trained[2])
     assert not np.array_equal(trained[0], trained[1])
 
@@ -133,28 +133,28 @@ def test_every_byte_in_any_place_comes_back():
         X = normalize(images)
         X.setflags(write=False)
         for got, wanted in [(X, images), (X.T, images.T), (X[:1], images[:1])]:
-            found = _epochs.as_bytes(got)
+            found = epochs.as_bytes(got)
             assert found.dtype == np.uint8
             assert np.array_equal(found, wanted)
     many = np.random.default_rng(0).integers(256, size=(5_003, 3), dtype=np.uint8)
-    assert np.array_equal(_epochs.as_bytes(normalize(many)), many)
-    assert _epochs.as_bytes(np.empty((0, 3), np.float32)).shape == (0, 3)
+    assert np.array_equal(epochs.as_bytes(normalize(many)), many)
+    assert epochs.as_bytes(np.empty((0, 3), np.float32)).shape == (0, 3)
 
 
 def test_bytes_are_scaled_back_bit_for_bit():
     X = normalize(EVERY_BYTE.reshape(16, 16))
-    rows = tf.constant(_epochs.as_bytes(X))
+    rows = tf.constant(epochs.as_bytes(X))
     assert rows.dtype == tf.uint8
-    back = _epochs.from_bytes(rows)
+    back = epochs.from_bytes(rows)
     assert back.dtype == tf.float32
     assert back.numpy().tobytes() == X.tobytes()
     floats = tf.constant(X)
-    assert _epochs.from_bytes(floats) is floats
+    assert epochs.from_bytes(floats) is floats
 
 
 def test_bytes_are_scaled_back_in_a_compiled_graph_to_an_ulp():
     X = normalize(EVERY_BYTE.reshape(16, 16))
-    back = tf.function(_epochs.from_bytes, jit_compile=True)(tf.constant(_epochs.as_bytes(X)))
+    back = tf.function(epochs.from_bytes, jit_compile=True)(tf.constant(epochs.as_bytes(X)))
     np.testing.assert_array_max_ulp(back.numpy(), X, maxulp=1)
 
 
@@ -167,7 +167,7 @@ def test_one_number_that_is_no_pixel_leaves_all_as_they_are(wrong):
     rows = normalize(np.random.default_rng(0).integers(256, size=(5_000, 3), dtype=np.uint8))
     rows[-1, -1] = wrong
     before = rows.tobytes()
-    assert _epochs.as_bytes(rows) is rows
+    assert epochs.as_bytes(rows) is rows
     assert rows.tobytes() == before
 
 
@@ -176,23 +176,23 @@ def test_a_number_next_to_a_pixel_is_none(towards):
     for pixel in normalize(EVERY_BYTE):
         rows = np.nextafter(np.full((1, 1), pixel), np.float32(towards))
         assert rows.dtype == np.float32
-        assert _epochs.as_bytes(rows) is rows, pixel
+        assert epochs.as_bytes(rows) is rows, pixel
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float16, np.uint8, np.int64])
 def test_numbers_of_another_type_are_left_as_they_are(dtype):
     rows = np.array([[0, 1], [1, 0]], dtype)
-    assert _epochs.as_bytes(rows) is rows
+    assert epochs.as_bytes(rows) is rows
     doubles = EVERY_BYTE.reshape(16, 16) / 255
     assert doubles.dtype == np.float64
-    assert _epochs.as_bytes(doubles) is doubles
+    assert epochs.as_bytes(doubles) is doubles
 
 
 def test_finding_the_bytes_makes_no_second_array_of_floats():
     rows = normalize(np.random.default_rng(0).integers(256, size=(20_000, 784), dtype=np.uint8))
     tracemalloc.start()
     try:
-        found = _epochs.as_bytes(rows)
+        found = epochs.as_bytes(rows)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -219,7 +219,7 @@ def test_the_product_in_blocks_is_the_whole_product(shape, n_blocks):
     widths = [block.shape[-1] for block in blocks.blocks]
     assert len(widths) == n_blocks
     assert max(widths) - min(widths) <= 1
-    assert np.array_equal(_epochs.read_parameters({"W1": blocks})["W1"], matrix)
+    assert np.array_equal(epochs.read_parameters({"W1": blocks})["W1"], matrix)
 
 
 def test_the_gradient_of_the_blocks_is_that_of_the_matrix():
@@ -253,7 +253,7 @@ def test_a_wide_first_layer_is_in_blocks_for_small_mini_batches(
     parameters = mlp.initialize_parameters(layer_dims, seed=2)
     if n_networks:
         parameters = {name: tf.stack([v] * n_networks) for name, v in parameters.items()}
-    variables = _epochs.make_variables(parameters, mini_batch_size)
+    variables = epochs.make_variables(parameters, mini_batch_size)
     names = ["W1", "b1", "W2", "b2", "W3", "b3", "W4", "b4"]
     assert list(variables) == names
     assert isinstance(variables["W1"], ColumnBlocks) == (n_blocks > 1 or n_networks is not None)
@@ -263,12 +263,12 @@ def test_a_wide_first_layer_is_in_blocks_for_small_mini_batches(
 
     first = getattr(variables["W1"], "blocks", [variables["W1"]])
     assert len(first) == n_blocks
-    flat = _epochs.flat_variables(variables)
+    flat = epochs.flat_variables(variables)
     wanted = [*first, *(variables[name] for name in names[1:])]
     assert len(flat) == len(wanted)
     assert all(got is variable for got, variable in zip(flat, wanted, strict=True))
 
-    read = _epochs.read_parameters(variables)
+    read = epochs.read_parameters(variables)
     assert list(read) == names
     for variable in flat:
         variable.assign_add(tf.ones_like(variable))

@@ -18,6 +18,7 @@ N_BLOCKS = 4
 MIN_BLOCKED_NODES = 32
 MIN_BLOCKED_INPUTS = 256
 BLOCKED_MINI_BATCHES = range(4, 65)
+EVALUATION_BATCH = 2_000  # examples that are evaluated at once, which bounds the memory
 _ROWS_AT_ONCE = 500
 
 
@@ -35,22 +36,27 @@ class ColumnBlocks:
     def __init__(self, matrix: np.ndarray, n_blocks: int):
         pieces = np.array_split(np.asarray(matrix), n_blocks, axis=-1)
         self.blocks = [tf.Variable(np.ascontiguousarray(piece)) for piece in pieces]
-        self._n_in = [piece.shape[-1] for piece in pieces]
 
     def __matmul__(self, A: tf.Tensor) -> tf.Tensor:
-        pieces = tf.split(A, self._n_in, axis=0)
-        return tf.add_n([_times(W, A) for W, A in zip(self.blocks, pieces, strict=True)])
+        return multiply_blocks(self.blocks, A)
 
 
-def _times(W: tf.Variable, A: tf.Tensor) -> tf.Tensor:
+def multiply_blocks(blocks: list[tf.Tensor], A: tf.Tensor) -> tf.Tensor:
+    """Multiply a matrix, given as blocks of its columns, and `A`, shape (n_in, m)."""
+    pieces = tf.split(A, [block.shape[-1] for block in blocks], axis=0)
+    return tf.add_n([_times(W, A) for W, A in zip(blocks, pieces, strict=True)])
+
+
+def _times(W: tf.Tensor, A: tf.Tensor) -> tf.Tensor:
     """Multiply a matrix, or each matrix of a stack, and `A`, in one product."""
     *n_out, n_in = W.shape
     return tf.reshape(tf.reshape(W, (-1, n_in)) @ A, (*n_out, A.shape[1]))
 
 
-def is_wide(n_out: int, n_in: int) -> bool:
-    """Say whether blocks may pay for a matrix of that shape."""
-    return n_out >= MIN_BLOCKED_NODES and n_in >= MIN_BLOCKED_INPUTS
+def count_blocks(n_out: int, n_in: int, mini_batch_size: int) -> int:
+    """Return in how many blocks a matrix of that shape is multiplied fastest: one, or several."""
+    wide = n_out >= MIN_BLOCKED_NODES and n_in >= MIN_BLOCKED_INPUTS
+    return N_BLOCKS if wide and mini_batch_size in BLOCKED_MINI_BATCHES else 1
 
 
 def make_variables(
@@ -67,8 +73,7 @@ def make_variables(
     """
     variables = {name: tf.Variable(value, name=name) for name, value in parameters.items()}
     *stacked, n_out, n_in = parameters["W1"].shape
-    in_blocks = is_wide(n_out, n_in) and mini_batch_size in BLOCKED_MINI_BATCHES
-    n_blocks = N_BLOCKS if in_blocks else 1
+    n_blocks = count_blocks(n_out, n_in, mini_batch_size)
     if n_blocks > 1 or stacked:
         variables["W1"] = ColumnBlocks(parameters["W1"], n_blocks)
     return variables
@@ -149,3 +154,46 @@ def for_each_mini_batch(
     if n_left:
         total += summed_cost(order[n_full * mini_batch_size :])
     return total / m
+
+
+def compile_loops(
+    steps: list[tuple[Callable[..., tf.Tensor], tuple[int, ...]]],
+    rows: np.ndarray,
+    targets: np.ndarray,
+    mini_batch_size: int,
+) -> Callable[[np.ndarray], list[tf.Tensor]]:
+    """Compile an epoch: a loop over the mini-batches around each step, the loops in parallel.
+
+    Parameters
+    ----------
+    steps : list of (step, cost_shape)
+        As for `for_each_mini_batch`.
+    rows, targets : ndarray, shapes (m, …)
+    mini_batch_size : int
+
+    Returns
+    -------
+    callable
+        ``epoch(order)`` with the order (m,) of integers in which to take the examples. It gives
+        the mean costs, one for each step.
+    """
+
+    def loop(step, cost_shape):
+        @tf.function(jit_compile=True)
+        def run(rows, targets, order):
+            return for_each_mini_batch(
+                step, order, mini_batch_size, rows, targets, cost_shape=cost_shape
+            )
+
+        return run
+
+    loops = [loop(*step) for step in steps]
+
+    @tf.function
+    def epoch(rows, targets, order):
+        return [run(rows, targets, order) for run in loops]
+
+    rows, targets = tf.constant(rows), tf.constant(targets)
+    # Traced once, here: TensorFlow warns of a function that it has to trace in call after call.
+    compiled = epoch.get_concrete_function(rows, targets, tf.TensorSpec((rows.shape[0],), tf.int32))
+    return lambda order: compiled(rows, targets, tf.constant(order, tf.int32))
