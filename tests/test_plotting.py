@@ -443,3 +443,19 @@ def test_a_cell_shows_its_figure_once_and_nothing_else():
     assert [output.text for output in imports] == ["set()\n"]
     assert [sorted(output.data) for output in shown] == [["image/png", "text/plain"]]
     assert silent == []
+
+
+@pytest.mark.parametrize(
+    ("trials_of_b", "ending"),
+    [([0.7, 0.8], "a and b in trial 2"), ([0.8, 0.7], "a and b"), ([0.7, 0.6], "a in trial 2")],
+)
+def test_a_best_accuracy_is_of_all_who_found_it(trials_of_b, ending):
+    trials = pd.DataFrame(
+        {
+            "strategy": list("aabb"),
+            "trial": [1, 2, 1, 2],
+            "validation_accuracy": [0.6, 0.8, *trials_of_b],
+        }
+    )
+    title = plotting.plot_best_so_far(trials).get_suptitle()
+    assert title.replace("\n", " ") == f"The best accuracy found: 0.800, by {ending}"

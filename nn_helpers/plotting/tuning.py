@@ -79,12 +79,11 @@ def plot_best_so_far(trials: pd.DataFrame, ax: Axes | None = None) -> Figure:
     count_ticks(ax, trials["trial"].max())
     ax.grid(axis="y")
     add_legend(titled, ax)
-    winner = trials.iloc[trials["validation_accuracy"].argmax()]
-    set_title(
-        titled,
-        f"The best accuracy found: {winner['validation_accuracy']:.3f}, by {winner['strategy']} in "
-        f"trial {winner['trial']}",
-    )
+    best = trials[trials["validation_accuracy"] == trials["validation_accuracy"].max()]
+    winners = " and ".join(best["strategy"].unique())
+    where = f" in trial {best['trial'].iloc[0]}" if best["trial"].nunique() == 1 else ""
+    accuracy = best["validation_accuracy"].iloc[0]
+    set_title(titled, f"The best accuracy found: {accuracy:.3f}, by {winners}{where}")
     return ax.figure
 
 
