@@ -1,18 +1,18 @@
 """Notebooks executed from outside: by papermill into a copy, by nbclient in place.
 
-Both use a kernel of the Python that runs this, whatever other kernels a machine has installed, and
-both report on standard error.
+Both report on standard error.
 """
 
-import logging
-import os
 import re
-import shutil
 import sys
-import tempfile
+from functools import cache
 from pathlib import Path
 from time import perf_counter
 from typing import Any
+
+from nn_helpers._files import write_whole
+from nn_helpers._kernel import kernel_manager_class
+from nn_helpers._places import RUN_VARIABLE, relative
 
 KERNEL_NAME = "python3"
 _KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": KERNEL_NAME}
@@ -41,16 +41,12 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def relative(path: Path) -> str:
-    """Write a path for reading: from here if it lies below, else absolute."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
-
-
 def execute_copy(
-    source: Path, copy: Path, parameters: dict[str, Any], label: str
+    source: Path, copy: Path, parameters: dict[str, Any], label: str | None, shown: Path
 ) -> tuple[dict[str, Any], float]:
     """Execute `source` with papermill into `copy`; return the notebook and the seconds it took.
+
+    Messages call the copy `shown`; without a label there is no progress.
 
     Raises
     ------
@@ -59,21 +55,23 @@ def execute_copy(
     """
     from papermill import PapermillExecutionError, execute_notebook
 
+    _write_copies_whole()
     started = _start(label)
-    aftermath = f"its copy is {relative(copy)}"
+    aftermath = f"its copy is {relative(shown)}"
     try:
-        notebook = execute_notebook(
-            literal(source),
-            literal(copy),
-            parameters,
-            kernel_name=KERNEL_NAME,
-            language="python",
-            progress_bar={"desc": label, **_bar()},
-            log_output=False,
-            cwd=source.parent,
-            kernel_manager_class=_kernel_manager_class(),
-            iopub_timeout=_OUTPUT_TIMEOUT,
-        )
+        with kernel_manager_class({RUN_VARIABLE: str(copy.parent)}) as kind:
+            notebook = execute_notebook(
+                literal(source),
+                literal(copy),
+                parameters,
+                kernel_name=KERNEL_NAME,
+                language="python",
+                progress_bar=label is not None and {"desc": label, **_bar()},
+                log_output=False,
+                cwd=source.parent,
+                kernel_manager_class=kind,
+                iopub_timeout=_OUTPUT_TIMEOUT,
+            )
     except PapermillExecutionError as error:
         raise RunError(_sentence(source, error.exec_count, error, aftermath)) from None
     except (RuntimeError, TimeoutError) as error:
@@ -84,6 +82,18 @@ def execute_copy(
 def literal(path: Path) -> str:
     """Write a path for papermill, which takes braces for placeholders."""
     return str(path).replace("{", "{{").replace("}", "}}")
+
+
+@cache
+def _write_copies_whole() -> None:
+    """Have papermill write files with an absolute path whole or not at all."""
+    from papermill.iorw import LocalHandler, papermill_io
+
+    class WholeFiles(LocalHandler):
+        def write(self, buf: str, path: str) -> None:
+            write_whole(Path(path), buf)
+
+    papermill_io.register("/", WholeFiles())
 
 
 def execute_in_place(path: Path) -> None:
@@ -105,7 +115,7 @@ def execute_in_place(path: Path) -> None:
     started = _start(path.name)
     language = _execute_cells(notebook, path)
     _clean(notebook, language)
-    _write_whole(path, nbformat.writes(notebook) + "\n")
+    write_whole(path, nbformat.writes(notebook) + "\n")
     _finish(path.name, started)
 
 
@@ -115,65 +125,34 @@ def _execute_cells(notebook: Any, path: Path) -> dict[str, Any]:
     from nbclient.exceptions import CellExecutionError
     from tqdm import tqdm
 
-    client = NotebookClient(
-        notebook,
-        kernel_name=KERNEL_NAME,
-        kernel_manager_class=_kernel_manager_class(),
-        record_timing=False,
-        store_widget_state=False,
-        timeout=None,
-        iopub_timeout=_OUTPUT_TIMEOUT,
-        raise_on_iopub_timeout=True,
-    )
     aftermath = "the file stays as it was"
     try:
-        with (
-            client.setup_kernel(cwd=str(path.parent)),
-            tqdm(total=len(notebook.cells), desc=path.name, **_bar()) as bar,
-        ):
-            for index, cell in enumerate(notebook.cells):
-                if cell.cell_type == "code":
-                    cell.outputs, cell.execution_count = [], None
-                    client.execute_cell(cell, index)
-                bar.update()
-            return client.wait_for_reply(client.kc.kernel_info())["content"]["language_info"]
+        with kernel_manager_class() as kind:
+            client = NotebookClient(
+                notebook,
+                kernel_name=KERNEL_NAME,
+                kernel_manager_class=kind,
+                record_timing=False,
+                store_widget_state=False,
+                timeout=None,
+                iopub_timeout=_OUTPUT_TIMEOUT,
+                raise_on_iopub_timeout=True,
+            )
+            with (
+                client.setup_kernel(cwd=str(path.parent)),
+                tqdm(total=len(notebook.cells), desc=path.name, **_bar()) as bar,
+            ):
+                for index, cell in enumerate(notebook.cells):
+                    if cell.cell_type == "code":
+                        cell.outputs, cell.execution_count = [], None
+                        client.execute_cell(cell, index)
+                    bar.update()
+                return client.wait_for_reply(client.kc.kernel_info())["content"]["language_info"]
     except CellExecutionError as error:
         details = _COLOURS.sub("", error.traceback)
         raise RunError(_sentence(path, cell.execution_count, error, aftermath), details) from None
     except (RuntimeError, TimeoutError) as error:
         raise RunError(_lost(path, error, aftermath)) from error
-
-
-def _kernel_manager_class() -> type:
-    """Return a kernel manager that knows one kernel, that of the running Python."""
-    import zmq
-    from jupyter_client import AsyncKernelManager
-    from jupyter_client.kernelspec import KernelSpecManager
-    from traitlets import default
-
-    class ThisPython(AsyncKernelManager):
-        @default("kernel_spec_manager")
-        def _own_kernel_only(self) -> KernelSpecManager:
-            return KernelSpecManager(kernel_dirs=[])
-
-        @default("transport_encryption")
-        def _encrypt_where_possible(self) -> str:
-            return "auto" if zmq.has("curve") else "disabled"
-
-        async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
-            # On Ctrl-C the kernel is in the middle of a cell, and would log its orderly end.
-            if isinstance(sys.exc_info()[1], KeyboardInterrupt):
-                now = True
-                # A task that still watches the kernel would report its death in a traceback.
-                logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-            elif not now:
-                # The base class would interrupt the idle kernel first, which a kernel that is not
-                # quite idle yet, on a busy machine, reports as an error.
-                await self.request_shutdown(restart=restart)
-                await self.finish_shutdown(restart=restart)
-            await super().shutdown_kernel(now=now, restart=restart)
-
-    return ThisPython
 
 
 def _bar() -> dict[str, Any]:
@@ -182,15 +161,16 @@ def _bar() -> dict[str, Any]:
     return {"bar_format": bar_format, "leave": False, "disable": None}
 
 
-def _start(label: str) -> float:
-    if not sys.stderr.isatty():  # a terminal shows the bar
+def _start(label: str | None) -> float:
+    if label is not None and not sys.stderr.isatty():  # a terminal shows the bar
         say(f"{label}: running")
     return perf_counter()
 
 
-def _finish(label: str, started: float) -> float:
+def _finish(label: str | None, started: float) -> float:
     seconds = perf_counter() - started
-    say(f"{label}: done in {seconds:.1f} s")
+    if label is not None:
+        say(f"{label}: done in {seconds:.1f} s")
     return seconds
 
 
@@ -232,16 +212,3 @@ def _merge_streams(outputs: list[Any]) -> list[Any]:
         else:
             merged.append(output)
     return merged
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Replace a file whole or not at all, keeping its permissions."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        shutil.copymode(path, name)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

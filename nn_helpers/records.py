@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from nn_helpers._places import project_dir
 from nn_helpers.datasets import content_digest
-from nn_helpers.runs import project_dir
 from nn_helpers.validation import check_positive
 
 PACKAGES = ("TensorFlow", "Keras", "NumPy", "scikit-learn", "Optuna")

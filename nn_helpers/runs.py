@@ -1,194 +1,49 @@
 """Runs of the notebooks: what they record, where it goes, and a table of what came out.
 
 A notebook calls `record` and `log_dir`. From outside, `run_notebooks` executes copies under
-``runs/``, `read_metrics` reads what a copy recorded, and `execute_in_place` renews a committed
-notebook. Nothing heavy is imported before it is used.
+``runs/``, each in a folder of its own, `load_runs` reads them all, and `execute_in_place` renews a
+committed notebook. Nothing heavy is imported before it is used.
 """
 
-import json
-import math
 import os
-import sys
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nn_helpers import _execution
-from nn_helpers._execution import RunError, literal, relative, say
+from nn_helpers import _execution, _run_folder
+from nn_helpers import parameters as notebook_parameters
+from nn_helpers._execution import RunError, say
+from nn_helpers._metrics import METRICS_MIME, load_notebook, read_metrics, record, recorded
+from nn_helpers._places import (
+    RUN_VARIABLE,
+    check_folder_name,
+    default_notebooks,
+    new_folder,
+    relative,
+    runs_dir,
+)
+from nn_helpers._run_table import format_results, format_runs
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 __all__ = [
+    "METRICS_MIME",
     "RunError",
     "execute_in_place",
     "format_results",
+    "format_runs",
+    "load_runs",
     "log_dir",
     "read_metrics",
     "record",
+    "run_notebook",
     "run_notebooks",
+    "runs_dir",
 ]
 
-METRICS_MIME = "application/vnd.nn-helpers.metrics+json"
-RUNS_VARIABLE = "NN_HELPERS_RUNS"
-
-# Table column: the recorded names it may come from, the first one found.
-_COLUMNS = {
-    "cost": ("train_cost",),
-    "train acc.": ("train_accuracy",),
-    "val. acc.": ("validation_accuracy", "best_validation_accuracy_gaussian_process"),
-    "test acc.": ("test_accuracy", "baseline_logistic_regression"),
-}
-_MAX_NAME = 40  # of the table's first column
-
-
-# ---------------------------------------------------------------- metrics
-
-
-def record(**metrics: Any) -> None:
-    """Record results in the running notebook, to be read again with `read_metrics`.
-
-    Shows them as ``name = value``, one a line. Of a name that is recorded twice, the later counts.
-
-    Parameters
-    ----------
-    **metrics : finite number, str or bool
-        NumPy scalars and 0-d arrays or tensors are taken as the number that they hold.
-
-    Raises
-    ------
-    TypeError
-        If a value is anything else.
-    ValueError
-        If a number is NaN or infinite, a name is not an identifier, or nothing is given.
-    """
-    if not metrics:
-        raise ValueError("record needs at least one metric, such as test_accuracy=0.86")
-    values = {name: _plain(name, value) for name, value in metrics.items()}
-    width = max(map(len, values))
-    text = "\n".join(f"{name:<{width}} = {_shown(value)}" for name, value in values.items())
-    if _in_ipython():
-        from IPython.display import display
-
-        display({METRICS_MIME: values, "text/plain": text}, raw=True)
-    else:
-        print(text)
-
-
-def read_metrics(path: str | Path) -> dict[str, Any]:
-    """Return what an executed notebook recorded.
-
-    Parameters
-    ----------
-    path : str or Path
-        The executed notebook.
-
-    Returns
-    -------
-    dict
-        Every recorded name with its value; of a name recorded twice, the later one.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is not a notebook, or nothing is recorded in it.
-    """
-    metrics = _recorded(_load(Path(path)))
-    if not metrics:
-        raise ValueError(f"{path} holds no recorded metrics; execute a notebook that calls record")
-    return metrics
-
-
-def _plain(name: str, value: Any) -> bool | int | float | str:
-    """Return a metric's value as plain Python."""
-    if not name.isidentifier():
-        raise ValueError(f"a metric's name must be a Python identifier, got {name!r}")
-    plain = value
-    if hasattr(value, "__array__"):
-        import numpy as np
-
-        array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
-        plain = array.item() if array.ndim == 0 else value
-    if not isinstance(plain, (bool, int, float, str)):
-        raise TypeError(
-            f"{name} must be a number, a string or a bool, got {plain!r} ({type(plain).__name__})"
-        )
-    if isinstance(plain, float) and not math.isfinite(plain):
-        raise ValueError(f"{name} must be finite to be recorded, got {plain}")
-    return plain
-
-
-def _shown(value: bool | int | float | str) -> str:
-    """Format a metric for reading: four decimals, or four digits where those say little."""
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
-
-
-def _in_ipython() -> bool:
-    if "IPython" not in sys.modules:
-        return False
-    from IPython import get_ipython
-
-    return get_ipython() is not None
-
-
-def _load(path: Path) -> dict[str, Any]:
-    """Read a notebook file as JSON."""
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; give the path of a notebook")
-    try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        cells = notebook["cells"]
-        if isinstance(cells, list) and all(isinstance(cell, dict) for cell in cells):
-            return notebook
-    except (ValueError, KeyError, TypeError, IsADirectoryError):
-        pass
-    raise ValueError(f"{path} is not a Jupyter notebook; give the path of an .ipynb file")
-
-
-def _recorded(notebook: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge the metrics that the outputs of a notebook hold, in order."""
-    metrics: dict[str, Any] = {}
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            metrics.update(output.get("data", {}).get(METRICS_MIME, {}))
-    return metrics
-
-
-# ---------------------------------------------------------------- places
-
-
-def project_dir() -> Path | None:
-    """Return the folder that holds ``notebooks/``, or ``None`` for a package without them."""
-    root = Path(__file__).resolve().parents[1]
-    return root if (root / "notebooks").is_dir() else None
-
-
-def default_notebooks() -> list[Path]:
-    """Return the project's notebooks in their order.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the package is installed without them.
-    """
-    root = project_dir()
-    paths = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb")) if root else []
-    if not paths:
-        raise FileNotFoundError("the project's notebooks are not here; give a notebook's path")
-    return paths
-
-
-def runs_dir() -> Path:
-    """Return where runs go: ``$NN_HELPERS_RUNS``, else ``runs/`` in the project or here."""
-    if chosen := os.environ.get(RUNS_VARIABLE):
-        return Path(chosen).expanduser().absolute()
-    return (project_dir() or Path.cwd()) / "runs"
+ROW = ("notebook", "seconds", "file")  # of a run's results, beside what it recorded
 
 
 def log_dir(name: str) -> Path:
@@ -202,31 +57,17 @@ def log_dir(name: str) -> Path:
     Returns
     -------
     Path
-        ``runs/logs/<name>/<time>``, absolute.
+        ``runs/logs/<name>/<time>``, absolute; in a recorded run ``logs/<time>`` in its folder.
 
     Raises
     ------
     ValueError
         If `name` is not the name of a single folder.
     """
-    if name in ("", ".", "..") or Path(name).name != name:
-        raise ValueError(f"name must be a folder's name without slashes, got {name!r}")
-    return _new_folder(runs_dir() / "logs" / name)
-
-
-def _new_folder(parent: Path) -> Path:
-    """Create a folder in `parent` that carries the time, numbered if the second is taken."""
-    stamp = datetime.now().strftime("%Y-%m-%d_%H%M%S")
-    for number in count(1):
-        folder = parent / (stamp if number == 1 else f"{stamp}-{number}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return folder
-
-
-# ---------------------------------------------------------------- execution
+    check_folder_name(name)
+    if run := os.environ.get(RUN_VARIABLE):
+        return new_folder(Path(run) / _run_folder.LOGS)
+    return new_folder(runs_dir() / "logs" / name)
 
 
 def run_notebooks(
@@ -236,15 +77,17 @@ def run_notebooks(
 ) -> "DataFrame":
     """Execute copies of notebooks with papermill, one after the other, and collect their metrics.
 
-    Each runs in its own folder, as in JupyterLab, in the Python that calls this. The first one
-    that fails ends the run; the copies written until then stay. Progress goes to standard error.
+    Each works in the notebook's own folder, as in JupyterLab, in the Python that calls this, and
+    leaves a folder under ``runs/`` that carries the time: the executed copy, ``run.json`` and
+    TensorBoard logs. The first one that fails ends the runs; what was written until then stays.
+    Progress goes to standard error.
 
     Parameters
     ----------
     notebooks : path or iterable of paths, optional
         The project's five by default.
     output_dir : str or Path, optional
-        Where the copies go; a new folder under ``runs/`` that carries the time by default.
+        Where another copy of each is to go.
     parameters : mapping, optional
         Values in place of the notebooks' defaults; a notebook receives those that it declares.
 
@@ -255,23 +98,129 @@ def run_notebooks(
 
     Raises
     ------
-    FileNotFoundError, FileExistsError, ValueError
-        If a notebook is missing or is none, a copy would replace a file, or no notebook declares
-        a parameter; nothing has run then.
+    FileNotFoundError, FileExistsError, TypeError, ValueError
+        If a notebook is missing or is none, a copy would replace a file, no notebook declares a
+        parameter, or one would refuse its value; nothing has run then.
     RunError
         If a notebook fails.
     """
     import pandas as pd
 
     paths = _checked(notebooks)
-    chosen = _share_parameters(paths, parameters or {})
+    chosen = notebook_parameters.share(paths, parameters or {})
     folder = _output_folder(paths, output_dir)
-    say(f"{len(paths)} notebook{'s' * (len(paths) > 1)}, copies in {relative(folder)}")
-    rows = [
-        _row(path, folder / path.name, chosen[path], f"[{number}/{len(paths)}] {path.stem}")
-        for number, path in enumerate(paths, start=1)
-    ]
+    where = relative(folder or runs_dir())
+    rows = []
+    for number, path in enumerate(paths, start=1):
+        run = new_folder(runs_dir(), path.stem)
+        if number == 1:
+            say(f"{len(paths)} notebook{'s' * (len(paths) > 1)}, copies in {where}")
+        label = f"[{number}/{len(paths)}] {path.stem}"
+        rows.append(run_notebook(path, run, chosen[path], label, folder))
     return pd.DataFrame(rows)
+
+
+def run_notebook(
+    path: Path,
+    folder: Path,
+    given: Mapping[str, Any],
+    label: str | None = None,
+    output_dir: Path | None = None,
+) -> dict[str, Any]:
+    """Execute one copy of a notebook and record the run in a folder of its own.
+
+    Parameters
+    ----------
+    path : Path
+    folder : Path
+        The run's own, which exists.
+    given : mapping
+        Values in place of the notebook's defaults, checked.
+    label : str, optional
+        What the progress calls it; without one none is shown.
+    output_dir : Path, optional
+        Where another copy is to go.
+
+    Returns
+    -------
+    dict
+        ``notebook``, ``seconds``, ``file``, and what the notebook recorded.
+
+    Raises
+    ------
+    RunError
+        If the notebook fails.
+    """
+    copy = folder / path.name
+    values = notebook_parameters.check(path, given)
+    shown = output_dir / path.name if output_dir else copy
+    with _run_folder.recording(folder, path, copy, values, given):
+        try:
+            notebook, seconds = _execution.execute_copy(path, copy, dict(given), label, shown)
+        finally:
+            if output_dir and copy.exists():
+                shutil.copyfile(copy, shown)
+    metrics = recorded(notebook)
+    _run_folder.write_hparams(folder, values, metrics)
+    fixed = dict(zip(ROW, (path.stem, seconds, relative(shown)), strict=True))
+    return {**fixed, **metrics, **fixed}
+
+
+def load_runs(folder: str | Path | None = None) -> "DataFrame":
+    """Return all recorded runs, oldest first.
+
+    Parameters
+    ----------
+    folder : str or Path, optional
+        Where to look, in all folders below it; ``runs/`` by default.
+
+    Returns
+    -------
+    DataFrame
+        A row a run: ``run`` (its folder, below `folder`), ``notebook``, ``status`` ("complete",
+        "failed", "interrupted" or "running"), ``started`` (UTC), ``seconds``, then a column for
+        each parameter and for each metric, and ``seed``, ``data_sha256``, ``commit``, ``clean``,
+        ``given`` and ``versions``. A name that is both a parameter and a metric is the metric's;
+        the parameter's column is then called ``parameter_NAME``.
+
+    Raises
+    ------
+    ValueError
+        If a ``run.json`` is not what a run writes.
+    """
+    import pandas as pd
+
+    root = Path(folder) if folder else runs_dir()
+    records = [
+        (str(path.parent.relative_to(root)), _run_folder.read(path.parent))
+        for path in root.rglob(_run_folder.RECORD)
+    ]
+    metrics = {name for _, one in records for name in one.get("metrics", {})}
+    rows = [_row(run, one, metrics) for run, one in records]
+    table = pd.DataFrame(rows, columns=None if rows else ["run", "notebook", "status", "started"])
+    table["started"] = pd.to_datetime(table["started"], utc=True)
+    return table.sort_values(["started", "run"], ignore_index=True)
+
+
+def _row(run: str, one: Mapping[str, Any], metrics: set[str]) -> dict[str, Any]:
+    """Return the row of one run; `metrics` are the names that any run measured."""
+    parameters = {
+        f"parameter_{name}" if name in metrics else name: value
+        for name, value in one["parameters"].items()
+    }
+    fixed = {name: one.get(name) for name in ("notebook", "status", "started", "seconds")}
+    return {
+        "run": run,
+        **fixed,
+        **parameters,
+        **one.get("metrics", {}),
+        "data_sha256": (one["data"] or {}).get("sha256"),
+        "commit": (one["git"] or {}).get("commit"),
+        "clean": (one["git"] or {}).get("clean"),
+        "given": one["given"],
+        "versions": one["versions"],
+        **fixed,
+    }
 
 
 def execute_in_place(notebooks: str | Path | Iterable[str | Path] | None = None) -> None:
@@ -302,37 +251,18 @@ def _checked(notebooks: str | Path | Iterable[str | Path] | None) -> list[Path]:
         notebooks = [notebooks]
     paths = [Path(path).absolute() for path in notebooks or default_notebooks()]
     for path in paths:
-        _load(path)
+        load_notebook(path)
     return paths
 
 
-def _share_parameters(
-    paths: Sequence[Path], parameters: Mapping[str, Any]
-) -> dict[Path, dict[str, Any]]:
-    """Give each notebook the parameters that it declares."""
-    if not parameters:
-        return {path: {} for path in paths}
-    from papermill import inspect_notebook
-
-    declared = {path: inspect_notebook(literal(path)) for path in paths}
-    for name in parameters:
-        if not any(name in names for names in declared.values()):
-            names = ", ".join(path.name for path in paths)
-            raise ValueError(f"{name} is not a parameter that {names} declares")
-    return {
-        path: {name: value for name, value in parameters.items() if name in names}
-        for path, names in declared.items()
-    }
-
-
-def _output_folder(paths: Sequence[Path], output_dir: str | Path | None) -> Path:
-    """Create the folder for the copies, in which none of them may exist yet."""
+def _output_folder(paths: Sequence[Path], output_dir: str | Path | None) -> Path | None:
+    """Create the folder for more copies, in which none of them may exist yet."""
+    if output_dir is None:
+        return None
     names = [path.name for path in paths]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"two notebooks are called {name}, so their copies would collide")
-    if output_dir is None:
-        return _new_folder(runs_dir())
     folder = Path(output_dir).expanduser().absolute()
     for path in paths:
         if folder.resolve() == path.resolve().parent:
@@ -341,52 +271,3 @@ def _output_folder(paths: Sequence[Path], output_dir: str | Path | None) -> Path
             raise FileExistsError(f"{folder / path.name} exists already; choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _row(source: Path, copy: Path, parameters: dict[str, Any], label: str) -> dict[str, Any]:
-    """Execute one copy; return its row of the results."""
-    notebook, seconds = _execution.execute_copy(source, copy, parameters, label)
-    fixed = {"notebook": source.stem, "seconds": seconds, "file": relative(copy)}
-    return {**fixed, **_recorded(notebook), **fixed}
-
-
-# ---------------------------------------------------------------- table
-
-
-def format_results(results: "DataFrame") -> str:
-    """Write the results of `run_notebooks` for a terminal: a table, and the files below it.
-
-    Parameters
-    ----------
-    results : DataFrame
-
-    Returns
-    -------
-    str
-        Lines of at most 100 characters, the files' paths aside; what a notebook did not measure
-        stands as "–".
-    """
-    rows = [["notebook", *_COLUMNS, "seconds"]]
-    for result in results.to_dict("records"):
-        name = result["notebook"]
-        name = name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…"
-        measured = [_first(result, names) for names in _COLUMNS.values()]
-        rows.append([name, *measured, f"{result['seconds']:.1f}"])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [_line(row, widths) for row in rows]
-    lines.insert(1, "─" * len(lines[0]))
-    return "\n".join([*lines, "", "Executed copies:", *(f"  {file}" for file in results["file"])])
-
-
-def _first(result: Mapping[str, Any], names: Sequence[str]) -> str:
-    """Format the first of `names` that is a number, else a dash."""
-    for name in names:
-        value = result.get(name)
-        if isinstance(value, (int, float)) and not math.isnan(value):
-            return f"{value:.4f}"
-    return "–"
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    numbers = (f"{cell:>{width}}" for cell, width in zip(cells[1:], widths[1:], strict=True))
-    return "  ".join([f"{cells[0]:<{widths[0]}}", *numbers])

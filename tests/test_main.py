@@ -7,7 +7,7 @@ import time
 import pytest
 from tiny_notebooks import outputs_of, write_notebook
 
-from nn_helpers.__main__ import main, parse_value
+from nn_helpers.__main__ import main
 
 
 @pytest.fixture
@@ -23,37 +23,11 @@ def command(*arguments):
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("0.01", 0.01),
-        ("1e-3", 0.001),
-        ("-3", -3),
-        ("20", 20),
-        ("True", True),
-        ("None", None),
-        ("relu", "relu"),
-        ("none", "none"),
-        ("[100, 50]", [100, 50]),
-        ("[1e-3, 'a']", [0.001, "a"]),
-        ("[100, 50", "[100, 50"),
-        ("{'a': 1}", "{'a': 1}"),
-        ("/data/fashion", "/data/fashion"),
-        ("", ""),
-    ],
-)
-def test_values_are_read_as_papermill_reads_them(text, value):
-    read = parse_value(text)
-    assert read == value
-    assert type(read) is type(value)
-
-
 def test_help_shows_the_commands_and_each_an_example():
     whole = command("--help")
     assert whole.returncode == 0
-    assert "run " in whole.stdout
-    assert "execute " in whole.stdout
-    for name in ("run", "execute"):
+    for name in ("run", "runs", "study", "execute"):
+        assert f"    {name} " in whole.stdout
         answer = command(name, "--help")
         assert answer.returncode == 0
         assert f"python -m nn_helpers {name}" in answer.stdout.partition("example")[2]
@@ -66,7 +40,8 @@ def test_run_prints_the_table_and_nothing_else_on_standard_output(here):
         "from nn_helpers import runs\nruns.record(test_accuracy=rate, n_layers=len(layers))",
     )
     options = ("-p", "rate", "0.875", "-p", "layers", "[1, 2]", "--output", "out")
-    answer = command("run", *options, notebook)
+    (here / "more.yaml").write_text("rate: 7\n")
+    answer = command("run", "-f", "more.yaml", *options, notebook)
     assert answer.returncode == 0, answer.stderr
     assert "warning" not in answer.stderr.lower()
     assert answer.stderr.startswith(
@@ -99,7 +74,12 @@ def test_a_failing_notebook_is_exit_code_1(here, capsys):
         (["run", "-p", "rate"], "argument -p: expected 2 arguments"),
         (["run", "none.ipynb"], "none.ipynb does not exist; give the path of a notebook"),
         (["run", "text.txt"], "text.txt is not a Jupyter notebook"),
-        (["run", "a.ipynb", "-p", "rat", "1"], "rat is not a parameter that a.ipynb declares"),
+        (["run", "a.ipynb", "-p", "rat", "1"], "rat is not a parameter of a.ipynb, did you mean"),
+        (["run", "a.ipynb", "-y", "[1"], "the YAML text '[1' must be YAML, such as n_epochs: 2"),
+        (["run", "a.ipynb", "-f", "none.yaml"], "No such file or directory: 'none.yaml'"),
+        (["study", "a.ipynb"], "a study needs at least one parameter that varies"),
+        (["study", "a.ipynb", "--grid", "rate=1,2", "--trials", "3"], "leave --trials and"),
+        (["study", "a.ipynb", "--grid", "rat=1,2"], "rat is not a parameter of a.ipynb, did you"),
         (["run", "a.ipynb", "--output", "."], "the copies cannot go beside the notebooks"),
         (["execute", "none.ipynb"], "none.ipynb does not exist"),
     ],
@@ -160,7 +140,7 @@ def test_an_interrupt_ends_a_command_and_its_kernel(here):
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
         assert process.returncode == 130
-        last = "interrupted; the notebooks that were done stay as they are"
+        last = "interrupted; what was done stays as it is"
         assert err.splitlines()[-1] == last
         assert "Traceback" not in err
         _wait_for(lambda file=pid_file: not _is_alive(int(file.read_text())))

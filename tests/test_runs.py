@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from tiny_notebooks import outputs_of, write_notebook
 
-from nn_helpers import runs
+from nn_helpers import _places, runs
 
 DECLARE = (
     "learning_rate: float = 0.01  # step size of the optimiser\nhidden_layers: list = [50]",
@@ -117,13 +117,14 @@ def test_a_run_gives_a_row_for_each_notebook(run):
     assert np.isnan(results["test_accuracy"][1])
 
 
-def test_copies_stand_in_a_new_folder_that_carries_the_time(run):
+def test_each_copy_stands_in_a_new_folder_that_carries_the_time(run):
     folder, results = run
-    copies = [folder / file for file in results["file"]]
-    assert all(copy.is_file() for copy in copies)
-    assert copies[0].parent == copies[1].parent
-    pd.to_datetime(copies[0].parent.name, format="%Y-%m-%d_%H%M%S")
-    assert copies[0].parent.parent == folder / "runs"
+    for file, name in zip(results["file"], results["notebook"], strict=True):
+        assert (folder / file).is_file()
+        stamp, _, rest = (folder / file).parent.name.partition(f"_{name}")
+        pd.to_datetime(stamp, format="%Y-%m-%d_%H%M%S")
+        assert rest == ""
+        assert (folder / file).parent.parent == folder / "runs"
 
 
 def test_read_metrics_merges_and_the_later_value_counts(run):
@@ -233,14 +234,15 @@ def test_wrong_use_is_refused_before_anything_runs(tmp_path, runs_here):
     refuse = pytest.raises
     with refuse(FileNotFoundError, match=r"none.ipynb does not exist; give the path of a notebook"):
         runs.run_notebooks([path, tmp_path / "none.ipynb"])
-    with refuse(ValueError, match=r"^n_epoch is not a parameter that a.ipynb declares$"):
+    message = r"^n_epoch is not a parameter of a.ipynb, did you mean n_epochs; declared: n_epochs$"
+    with refuse(ValueError, match=message):
         runs.run_notebooks(path, parameters={"n_epoch": 2})
     with refuse(ValueError, match=r"^the copies cannot go beside the notebooks"):
         runs.run_notebooks(path, output_dir=tmp_path / "other" / ".." / "book")
     with refuse(FileExistsError, match=r"a.ipynb exists already; choose another folder"):
         runs.run_notebooks(path, output_dir=other.parent)
     with refuse(ValueError, match=r"^two notebooks are called a.ipynb"):
-        runs.run_notebooks([path, other])
+        runs.run_notebooks([path, other], output_dir=tmp_path / "out")
     assert not runs_here.exists()
 
 
@@ -283,7 +285,7 @@ def test_runs_go_into_the_project_or_where_one_stands(monkeypatch, tmp_path):
     monkeypatch.delenv("NN_HELPERS_RUNS", raising=False)
     project = Path(runs.__file__).parents[1]
     assert runs.runs_dir() == project / "runs"
-    monkeypatch.setattr(runs, "__file__", str(tmp_path / "site" / "nn_helpers" / "runs.py"))
+    monkeypatch.setattr(_places, "__file__", str(tmp_path / "site" / "nn_helpers" / "runs.py"))
     monkeypatch.chdir(tmp_path)
     assert runs.runs_dir() == tmp_path / "runs"
     with pytest.raises(FileNotFoundError, match=r"give a notebook's path$"):
