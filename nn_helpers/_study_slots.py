@@ -47,6 +47,13 @@ def results(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     return [settled[slot] for slot in sorted(settled)]
 
 
+def error_of(trial: FrozenTrial) -> str | None:
+    """Return why a trial of `results` has no result; ``None`` if it has one."""
+    if trial.state != TrialState.FAIL:
+        return None
+    return trial.user_attrs.get(ERROR, f"its worker died {MAX_DEATHS} times")
+
+
 def _died(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.FAIL and trial.user_attrs.get(LOST) == DIED
 

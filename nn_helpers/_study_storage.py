@@ -70,6 +70,10 @@ def open_storage(storage: str | Path) -> optuna.storages.BaseStorage:
     for attempt in range(1, TABLE_ATTEMPTS + 1):
         try:
             return optuna.storages.get_storage(_PatientDatabase(_with_driver(str(storage))))
+        except exc.NoSuchModuleError:
+            raise ValueError(
+                f"storage must be a file or a URL such as postgresql://user@host/name, got {shown}"
+            ) from None
         except (exc.IntegrityError, exc.ProgrammingError):
             if attempt == TABLE_ATTEMPTS:
                 raise

@@ -216,7 +216,7 @@ def trials_table(study: "optuna.Study") -> "DataFrame":
     """Return the results of a study that is open, as `load_trials` does."""
     import pandas as pd
 
-    from nn_helpers._study_slots import ERROR, SLOT, results
+    from nn_helpers._study_slots import SLOT, error_of, results
 
     metric = study.user_attrs[IDENTITY]["metric"]
     rows = []
@@ -230,7 +230,7 @@ def trials_table(study: "optuna.Study") -> "DataFrame":
                 "state": trial.state.name.lower().replace("fail", "failed"),
                 "seconds": seconds,
                 "run": trial.user_attrs.get("run"),
-                "error": trial.user_attrs.get(ERROR),
+                "error": error_of(trial),
             }
         )
     return pd.DataFrame(rows)

@@ -68,7 +68,7 @@ def run_papermill(*arguments, cwd):
     return subprocess.run(
         [sys.executable, "-m", "papermill", *map(str, arguments)],
         cwd=cwd,
-        env={**environment, runs.RUNS_VARIABLE: str(cwd)},
+        env={**environment, "NN_HELPERS_RUNS": str(cwd)},
         capture_output=True,
         text=True,
         timeout=300,
