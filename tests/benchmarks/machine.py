@@ -4,20 +4,11 @@ import ctypes
 import ctypes.util
 import os
 import platform
-import re
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+
+from nn_helpers.records import processor_name
 
 PACKAGES = ("TensorFlow", "Keras", "NumPy", "torch", "JAX")
-
-
-def _processor() -> str:
-    try:
-        described = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        described = ""
-    names = re.search(r"^model name\s*: (.+)$", described, re.M)
-    return names[1] if names else platform.processor() or platform.machine()
 
 
 def _openblas() -> list[str]:
@@ -44,4 +35,4 @@ def describe_machine() -> str:
             continue
     versions += _openblas()
     plural = "" if cores == 1 else "s"
-    return f"{_processor()}, {cores} core{plural}; {', '.join(versions)}"
+    return f"{processor_name()}, {cores} core{plural}; {', '.join(versions)}"
