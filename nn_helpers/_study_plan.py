@@ -8,10 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nn_helpers.parameters import Declaration, parse_value
-from nn_helpers.search_space import Choice, Range, SearchSpace, as_category
+from nn_helpers.search_space import Choice, Range, SearchSpace, as_category, draw
 from nn_helpers.validation import check_choice, check_integer, check_positive
 
 SAMPLERS = ("random", "tpe")
@@ -69,10 +67,7 @@ class Plan:
             products = itertools.product(*(self.space[name].values for name in names))
             drawn = (dict(zip(names, values, strict=True)) for values in products)
         elif self.sampler == "random":
-            drawn = (
-                {name: self.space[name].sample(rng) for name in names}
-                for rng in (np.random.default_rng([self.seed, k]) for k in range(self.n_trials))
-            )
+            drawn = iter(draw(self.space, self.n_trials, self.seed))
         else:
             drawn = ({} for _ in range(self.n_trials))
         return [{name: as_category(value) for name, value in one.items()} for one in drawn]

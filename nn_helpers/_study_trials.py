@@ -20,12 +20,6 @@ class TrialError(RuntimeError):
     """A trial has no result; the message says why, and other trials may go on."""
 
 
-def suggest(plan: Plan, trial: optuna.Trial) -> dict[str, Any]:
-    """Return the parameters of a trial: the fixed ones, and those that its slot or Optuna gives."""
-    varied = {name: one.suggest(trial, name) for name, one in plan.space.items()}
-    return {**plan.fixed, **varied}
-
-
 def make_evaluate(plan: Plan) -> Evaluate:
     """Return the function that carries a trial out and gives its metrics."""
     return _FunctionTrials(plan) if plan.function else _NotebookTrials(plan)

@@ -92,7 +92,8 @@ def _carry_out(plan: Any, trial: Any, evaluate: Any) -> None:
     from optuna.trial import TrialState
 
     from nn_helpers._study_slots import ERROR
-    from nn_helpers._study_trials import TrialError, suggest, value_of
+    from nn_helpers._study_trials import TrialError, value_of
+    from nn_helpers.search_space import suggest
 
     study, state, value = trial.study, TrialState.COMPLETE, None
     study.sampler = make_sampler(plan, trial.number)
@@ -100,7 +101,7 @@ def _carry_out(plan: Any, trial: Any, evaluate: Any) -> None:
     with suppress(UpdateFinishedTrialError):
         with _heartbeat(trial, min(LONGEST_BEAT, plan.grace / 6)):
             try:
-                metrics = evaluate(trial, suggest(plan, trial))
+                metrics = evaluate(trial, {**plan.fixed, **suggest(trial, plan.space)})
                 trial.set_user_attr("metrics", metrics)
                 value = value_of(plan, metrics)
             except optuna.TrialPruned:

@@ -54,15 +54,12 @@ def check_setup(
 ) -> Setup:
     """Return the arguments of a training if each is right and they fit each other."""
     layer_dims = mlp.check_layer_dims(*train, layer_dims)
-    activations = (
-        check_choice("hidden_activation", hidden_activation, HIDDEN_ACTIVATIONS),
-        check_choice("output_activation", output_activation, OUTPUT_ACTIVATIONS),
-    )
-    n_epochs = check_integer("n_epochs", n_epochs, minimum=1)
+    activations = check_activations(hidden_activation, output_activation)
     pairs = {"train": train, "validation": validation, "test": test}
-    data = {name: _check_examples(name, *pair, layer_dims) for name, pair in pairs.items()}
+    ends = layer_dims[0], layer_dims[-1]
+    data = {name: check_examples(name, *pair, *ends) for name, pair in pairs.items()}
     m = data["train"][0].shape[1]
-    mini_batch_size = check_integer("mini_batch_size", mini_batch_size, minimum=1, maximum=m)
+    n_epochs, mini_batch_size = check_numbers(n_epochs, mini_batch_size, m)
     return Setup(
         layer_dims=layer_dims,
         activations=activations,
@@ -72,18 +69,42 @@ def check_setup(
     )
 
 
-def _check_examples(
-    name: str, X: np.ndarray | None, Y: np.ndarray | None, layer_dims: list[int]
+def check_activations(hidden_activation: str, output_activation: str) -> tuple[str, str]:
+    """Return the activations of the hidden layers and of the output if both are known."""
+    return (
+        check_choice("hidden_activation", hidden_activation, HIDDEN_ACTIVATIONS),
+        check_choice("output_activation", output_activation, OUTPUT_ACTIVATIONS),
+    )
+
+
+def check_numbers(n_epochs: int, mini_batch_size: int, m: int) -> tuple[int, int]:
+    """Return the number of epochs and the size of a mini-batch if they suit `m` examples."""
+    return (
+        check_integer("n_epochs", n_epochs, minimum=1),
+        check_integer("mini_batch_size", mini_batch_size, minimum=1, maximum=m),
+    )
+
+
+def check_examples(
+    name: str,
+    X: np.ndarray | None,
+    Y: np.ndarray | None,
+    n_x: int | None = None,
+    n_y: int | None = None,
 ) -> Examples | None:
-    """Return X and Y as float32 if their shapes fit the network and each other."""
-    if X is None and Y is None:
+    """Return X and Y as float32 if their shapes fit the network and each other.
+
+    Without `n_x` and `n_y` any number of rows will do, but there must be examples.
+    """
+    if X is None and Y is None and n_x is not None:
         return None
-    if X is None or Y is None:
+    if n_x is not None and (X is None or Y is None):
         raise ValueError(f"X_{name} and Y_{name} go together: give both or neither")
     X, Y = np.asarray(X), np.asarray(Y)
-    for variable, array, rows in [("X", X, layer_dims[0]), ("Y", Y, layer_dims[-1])]:
-        if array.ndim != 2 or array.shape[0] != rows:
-            raise ValueError(f"{variable}_{name} must have shape ({rows}, m), got {array.shape}")
+    for variable, array, rows in [("X", X, n_x), ("Y", Y, n_y)]:
+        if array.ndim != 2 or rows not in (None, array.shape[0]):
+            wanted = f"n_{variable.lower()}" if rows is None else rows
+            raise ValueError(f"{variable}_{name} must have shape ({wanted}, m), got {array.shape}")
         if not np.issubdtype(array.dtype, np.floating):
             raise TypeError(
                 f"{variable}_{name} must hold floats, prepared by normalize and one_hot, "

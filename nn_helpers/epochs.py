@@ -92,6 +92,17 @@ def read_parameters(variables: dict[str, tf.Variable | ColumnBlocks]) -> dict[st
     }
 
 
+def write_parameters(
+    variables: dict[str, tf.Variable | ColumnBlocks], parameters: dict[str, tf.Tensor]
+) -> None:
+    """Change the parameters to other ones of the same shapes; the inverse of `read_parameters`."""
+    for name, value in variables.items():
+        blocks = getattr(value, "blocks", [value])
+        pieces = np.array_split(np.asarray(parameters[name]), len(blocks), axis=-1)
+        for variable, piece in zip(blocks, pieces, strict=True):
+            variable.assign(piece)
+
+
 def as_bytes(rows: np.ndarray) -> np.ndarray:
     """Return pixels as the bytes that `preprocessing.normalize` scaled; other numbers as they are.
 

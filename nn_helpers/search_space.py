@@ -1,4 +1,4 @@
-"""Search spaces: what a hyperparameter may be, in a range or one of several values."""
+"""Search spaces: what each hyperparameter may be, and draws from it."""
 
 import json
 import math
@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nn_helpers.validation import check_integer
+
 if TYPE_CHECKING:
     from optuna import Trial
+
+INITIAL_SHARE = 0.4  # of a search's trials: drawn independently, for the others to learn from
 
 
 @dataclass(frozen=True)
@@ -70,13 +74,32 @@ class Choice:
 
     def suggest(self, trial: "Trial", name: str) -> Any:
         """Have Optuna's sampler choose the value of a trial."""
-        by_text = {as_category(value): value for value in self.values}
-        return by_text[trial.suggest_categorical(name, list(by_text))]
+        by_category = {as_category(value): value for value in self.values}
+        return by_category[trial.suggest_categorical(name, list(by_category))]
 
 
 SearchSpace = Mapping[str, Range | Choice]
+Configuration = dict[str, Any]
 
 
 def as_category(value: Any) -> Any:
     """Return a value as Optuna can store it: a list becomes JSON."""
     return json.dumps(value) if isinstance(value, list) else value
+
+
+def suggest(trial: "Trial", space: SearchSpace) -> Configuration:
+    """Let a trial of an Optuna study choose a configuration of the space."""
+    return {name: dimension.suggest(trial, name) for name, dimension in space.items()}
+
+
+def draw(space: SearchSpace, n_trials: int, seed: int) -> list[Configuration]:
+    """Draw configurations independently of each other; more of them begin with the same ones."""
+    rng = np.random.default_rng(check_integer("seed", seed, minimum=0))
+    return [
+        {name: dimension.sample(rng) for name, dimension in space.items()} for _ in range(n_trials)
+    ]
+
+
+def draw_first(space: SearchSpace, n_trials: int, seed: int) -> list[Configuration]:
+    """Draw what every strategy with that seed tries first: two fifths of the trials, at least 2."""
+    return draw(space, max(2, round(INITIAL_SHARE * n_trials)), seed)

@@ -44,11 +44,11 @@ class Bar:
 @pytest.fixture
 def bar_that(monkeypatch):
     """Make the training's progress bar react to each finished epoch."""
-    from nn_helpers import training
+    from nn_helpers import _training_loop
 
     def install(react):
         bar = Bar(react)
-        monkeypatch.setattr(training, "progress_bar", lambda *_, **__: bar)
+        monkeypatch.setattr(_training_loop, "progress_bar", lambda *_, **__: bar)
         return bar
 
     return install

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from nn_helpers import mlp, training
+from nn_helpers import _side_by_side, mlp, training
 from nn_helpers._tensorflow import tf
 from nn_helpers.preprocessing import normalize, one_hot, random_mini_batches
 from nn_helpers.validation import OPTIMIZERS
@@ -184,7 +184,7 @@ def test_wrong_arguments_are_refused_before_any_work(train, changes, error, mess
     def begin(*_, **__):
         pytest.fail("work began")
 
-    monkeypatch.setattr(training, "compile_loops", begin)
+    monkeypatch.setattr(_side_by_side, "compile_loops", begin)
     monkeypatch.setattr(mlp, "initialize_parameters", begin)
     with pytest.raises(error, match=message) as caught:
         train_on(train, **changes)
@@ -221,7 +221,7 @@ def test_a_network_that_diverges_changes_no_other(train, output_activation, posi
 @pytest.mark.parametrize("costs", [[0.5, np.nan, 0.75], [np.nan, 0.75, 0.5], [0.5, np.inf, np.nan]])
 def test_the_bar_shows_the_lowest_cost_of_those_that_have_one(train, bar_that, monkeypatch, costs):
     bar, parts = bar_that(lambda done: None), [tf.constant(costs[:2]), tf.constant(costs[2:])]
-    monkeypatch.setattr(training, "compile_loops", lambda *_, **__: lambda order: parts)
+    monkeypatch.setattr(_side_by_side, "compile_loops", lambda *_, **__: lambda order: parts)
     results = train_on(train, seeds=[1, 2, 3], n_epochs=1)
     assert [result.history["cost"][0] for result in results] == pytest.approx(costs, nan_ok=True)
     assert bar.notes == ["lowest cost 0.5000"]
@@ -274,7 +274,7 @@ def test_an_interrupt_in_the_first_epoch_returns_the_initial_networks(train, mon
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "shuffled_order", interrupt)
+    monkeypatch.setattr(_side_by_side, "shuffled_order", interrupt)
     for result, seed in zip(train_for_long(train), [4, 5, 6], strict=True):
         assert result.interrupted
         assert result.history.empty
@@ -337,16 +337,18 @@ def test_a_wrong_shuffle_seed_is_refused_before_any_work(
         train_alone(train, shuffle_seed=shuffle_seed)
 
 
-@pytest.mark.parametrize("train_so", [train_on, train_alone])
-def test_pixels_are_kept_as_bytes(train_so, monkeypatch):
+@pytest.mark.parametrize(
+    ("train_so", "module"), [(train_on, _side_by_side), (train_alone, training)]
+)
+def test_pixels_are_kept_as_bytes(train_so, module, monkeypatch):
     """One place makes the graph of an epoch; it is given the rows."""
-    given, compile_all = [], training.compile_loops
+    given, compile_all = [], module.compile_loops
 
     def spy(steps, rows, targets, mini_batch_size):
-        given.append(rows)
+        given.append(np.asarray(rows))
         return compile_all(steps, rows, targets, mini_batch_size)
 
-    monkeypatch.setattr(training, "compile_loops", spy)
+    monkeypatch.setattr(module, "compile_loops", spy)
     X, Y = images(60, 4, 3, seed=5)
     train_so((X, Y), n_epochs=1)
     [rows] = given

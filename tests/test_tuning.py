@@ -3,29 +3,23 @@
 import math
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info
 
 from nn_helpers import training, tuning
 from nn_helpers.preprocessing import one_hot
 from nn_helpers.tuning import Choice, Range
 
 SPACE = {"x": Range(1e-4, 1e-1, log=True), "n": Range(1, 6), "kind": Choice(("a", "b", "c"))}
-SEARCHES = [tuning.random_search, tuning.gaussian_process_search]
+SEARCHES = [tuning.random_search, tuning.gaussian_process_search, tuning.tpe_search]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Spare the Gaussian process the threads that its small matrices only wait for."""
-    with threadpool_limits(1):
-        yield
-
-
-def smooth(configuration):
+def smooth(configuration, on_epoch_end=None):
     """Highest at x = 0.01."""
     return 1 - 0.1 * (math.log10(configuration["x"]) + 2) ** 2
 
@@ -161,17 +155,17 @@ class Recorder:
     def __init__(self, objective):
         self.objective, self.configurations = objective, []
 
-    def __call__(self, configuration):
+    def __call__(self, configuration, on_epoch_end=None):
         self.configurations.append(dict(configuration))
         return self.objective(configuration)
 
 
-def uneven(configuration):
+def uneven(configuration, on_epoch_end=None):
     """Differs from trial to trial in every dimension."""
     return smooth(configuration) + 0.01 * configuration["n"] - 0.2 * (configuration["kind"] == "b")
 
 
-@pytest.fixture(scope="module", params=SEARCHES, ids=["random", "gaussian process"])
+@pytest.fixture(scope="module", params=SEARCHES, ids=["random", "gaussian process", "tpe"])
 def searched(request):
     objective = Recorder(uneven)
     return request.param, objective, request.param(objective, SPACE, 6, seed=3)
@@ -188,7 +182,10 @@ def test_a_search_tries_as_often_as_told_within_the_space(searched):
 
 def test_a_search_writes_down_every_trial(searched):
     _, objective, result = searched
-    assert list(result.trials) == ["trial", *SPACE, "validation_accuracy"]
+    assert list(result.trials) == ["trial", *SPACE, "validation_accuracy", "epochs", "pruned"]
+    assert not result.interrupted
+    assert result.seconds.shape == (6,)
+    assert (result.seconds > 0).all()
     assert result.trials["trial"].tolist() == [1, 2, 3, 4, 5, 6]
     assert result.trials[list(SPACE)].to_dict("records") == objective.configurations
     scores = [uneven(configuration) for configuration in objective.configurations]
@@ -206,7 +203,7 @@ def test_a_search_is_repeated_by_its_seed(searched):
 
 def test_only_the_gaussian_process_leaves_its_surrogate(searched):
     search, objective, result = searched
-    if search is tuning.random_search:
+    if search is not tuning.gaussian_process_search:
         assert result.surrogate is None
         return
     assert result.surrogate.models
@@ -217,7 +214,7 @@ def test_only_the_gaussian_process_leaves_its_surrogate(searched):
 
 
 def test_random_search_draws_whatever_the_scores_are():
-    tried = [tuning.random_search(f, SPACE, 5).trials for f in (uneven, lambda _: 0.5)]
+    tried = [tuning.random_search(f, SPACE, 5).trials for f in (uneven, lambda *_, **__: 0.5)]
     pd.testing.assert_frame_equal(tried[0][list(SPACE)], tried[1][list(SPACE)])
 
 
@@ -226,36 +223,43 @@ def test_more_trials_of_random_search_begin_with_the_same():
     pd.testing.assert_frame_equal(many.head(3), few)
 
 
+@pytest.mark.parametrize("search", SEARCHES[1:])
 @pytest.mark.parametrize(("n_trials", "count"), [(3, 2), (6, 2), (8, 3)])
-def test_the_gaussian_process_begins_with_the_trials_of_random_search(n_trials, count):
-    by_process = tuning.gaussian_process_search(uneven, SPACE, n_trials, seed=3).trials
+def test_the_others_begin_with_the_trials_of_random_search(search, n_trials, count):
+    tried = search(uneven, SPACE, n_trials, seed=3).trials
     by_chance = tuning.random_search(uneven, SPACE, n_trials, seed=3).trials
-    pd.testing.assert_frame_equal(by_process.head(count), by_chance.head(count))
-    assert by_process["x"][count] != by_chance["x"][count]
+    pd.testing.assert_frame_equal(tried.head(count), by_chance.head(count))
+    assert tried["x"][count] != by_chance["x"][count]
 
 
 def test_the_best_of_equals_is_the_earlier():
     scores = iter([0.1, 0.7, 0.3, 0.7, 0.7])
-    result = tuning.random_search(lambda _: next(scores), SPACE, 5)
+    result = tuning.random_search(lambda *_, **__: next(scores), SPACE, 5)
     assert result.best["trial"] == 2
     assert result.best["validation_accuracy"] == 0.7
 
 
-def test_the_gaussian_process_finds_more_than_chance_at_the_same_budget():
-    space = {"x": SPACE["x"]}
-    regrets = {
-        search: [
-            1 - search(smooth, space, 8, seed).best["validation_accuracy"] for seed in (1, 2, 3)
-        ]
-        for search in SEARCHES
-    }
-    by_chance, by_process = (np.mean(regrets[search]) for search in SEARCHES)
-    assert by_process < by_chance / 2
-    assert by_process < 1e-3
+@pytest.mark.parametrize(
+    ("search", "n_trials", "regret"),
+    [(tuning.gaussian_process_search, 8, 1e-3), (tuning.tpe_search, 30, 1e-2)],
+)
+def test_a_model_of_the_trials_finds_more_than_chance_at_the_same_budget(search, n_trials, regret):
+    def mean_regret(search):
+        return np.mean(
+            [
+                1 - search(smooth, {"x": SPACE["x"]}, n_trials, seed).best["validation_accuracy"]
+                for seed in (1, 2, 3)
+            ]
+        )
+
+    assert mean_regret(search) < mean_regret(tuning.random_search) / 2
+    assert mean_regret(search) < regret
 
 
 def test_the_gaussian_process_goes_on_quietly_where_it_has_been_before(recwarn):
-    result = tuning.gaussian_process_search(lambda c: c["n"] / 6, {"n": Range(1, 3)}, 6)
+    result = tuning.gaussian_process_search(
+        lambda c, on_epoch_end: c["n"] / 6, {"n": Range(1, 3)}, 6
+    )
     assert len(result.trials) == 6
     assert result.best["n"] == 3
     assert [str(warning.message) for warning in recwarn] == []
@@ -276,17 +280,18 @@ def test_searches_refuse_wrong_arguments(search, changes, error, message):
         search(**{"objective": pytest.fail, "space": SPACE, "n_trials": 5} | changes)
 
 
-def test_the_gaussian_process_needs_three_trials_and_a_seed_of_32_bits():
+@pytest.mark.parametrize("search", SEARCHES[1:])
+def test_a_model_needs_three_trials_and_a_seed_of_32_bits(search):
     for changes, message in [
         ({"n_trials": 2}, "n_trials must be at least 3, got 2"),
         ({"n_trials": 3, "seed": 2**32}, "seed must be from 0 to 4294967295, got 4294967296"),
     ]:
         with pytest.raises(ValueError, match=message):
-            tuning.gaussian_process_search(pytest.fail, SPACE, **changes)
+            search(pytest.fail, SPACE, **changes)
 
 
 def test_an_error_of_the_objective_comes_through():
-    def broken(configuration):
+    def broken(configuration, on_epoch_end):
         raise RuntimeError("no such data")
 
     with pytest.raises(RuntimeError, match="no such data"):
@@ -331,20 +336,152 @@ def test_a_training_that_diverges_counts_as_0(halves):
     assert type(objective(CONFIGURATION | {"learning_rate": 1e38})) is float
 
 
-def test_an_interrupt_ends_the_search_and_not_one_trial_alone(halves, monkeypatch):
-    def interrupt(*_):
-        started.append(True)
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("search", SEARCHES)
+def test_an_interrupt_ends_the_search_and_leaves_its_trials(search, halves, monkeypatch):
+    def interrupt(m, seed):
+        started.append(seed)
+        if len(started) == 4:  # in the second epoch of the second trial
+            raise KeyboardInterrupt
+        return shuffled_order(m, seed)
 
-    started = []
+    started, shuffled_order = [], training.shuffled_order
     monkeypatch.setattr(training, "shuffled_order", interrupt)
     objective = tuning.make_objective(*halves, n_epochs=2, mini_batch_size=20)
-    with pytest.raises(KeyboardInterrupt):
-        tuning.random_search(objective, tuning.MLP_SPACE, 3)
-    assert len(started) == 1
+    result = search(objective, tuning.MLP_SPACE, 3)
+    assert result.interrupted
+    assert len(started) == 4
+    assert result.trials["trial"].tolist() == [1]
+    assert result.best["epochs"] == 2
+    assert len(result.seconds) == 1
+
+
+def test_an_interrupt_before_the_first_trial_leaves_an_empty_table():
+    def interrupt(configuration, on_epoch_end):
+        raise KeyboardInterrupt
+
+    result = tuning.random_search(interrupt, SPACE, 3)
+    assert result.interrupted
+    assert list(result.trials) == ["trial", *SPACE, "validation_accuracy", "epochs", "pruned"]
+    assert (len(result.trials), len(result.seconds)) == (0, 0)
+
+
+def test_the_objective_takes_any_argument_of_a_training(halves):
+    X_train, Y_train, X_validation, Y_validation = halves
+    objective = tuning.make_objective(*halves, mini_batch_size=20, optimizer="gd")
+    seen = []
+    accuracy = objective(
+        {"layer_dims": [2, 5, 2], "learning_rate": 0.1, "n_epochs": 3, "seed": 7},
+        on_epoch_end=seen.append,
+    )
+    result = training.train_mlp(
+        X_train, Y_train, None, None, [2, 5, 2], optimizer="gd", learning_rate=0.1, n_epochs=3,
+        mini_batch_size=20, seed=7, X_validation=X_validation, Y_validation=Y_validation,
+    )  # fmt: skip
+    assert seen == result.history.to_dict("records")
+    assert accuracy == seen[-1]["validation_accuracy"]
 
 
 def test_the_objective_refuses_what_training_refuses(halves):
     objective = tuning.make_objective(*halves, n_epochs=2, mini_batch_size=81)
     with pytest.raises(ValueError, match="mini_batch_size must be from 1 to 80, got 81"):
         objective(CONFIGURATION)
+
+
+# Pruning
+
+N_EPOCHS = 5
+
+
+def learning(configuration, on_epoch_end=None):
+    """Five epochs whose accuracy rises to that of `smooth`."""
+    for epoch in range(1, N_EPOCHS + 1):
+        accuracy = smooth(configuration) * epoch / N_EPOCHS
+        if on_epoch_end is not None:
+            on_epoch_end({"epoch": epoch, "cost": 1.0, "validation_accuracy": accuracy})
+    return accuracy
+
+
+@pytest.fixture(scope="module")
+def pruned():
+    return tuning.tpe_search(learning, {"x": SPACE["x"]}, 30, seed=1)
+
+
+def test_hopeless_trials_are_stopped_and_no_other(pruned):
+    trials = pruned.trials
+    assert 3 <= trials["pruned"].sum() <= 15
+    assert (trials["epochs"] == N_EPOCHS).equals(~trials["pruned"])
+    assert not trials["pruned"][:12].any(), "there is no median yet"
+    for number, trial in trials[trials["pruned"]].iterrows():
+        before = trials[:number]
+        reached = before[before["epochs"] >= trial["epochs"]]
+        then = [smooth(row) * trial["epochs"] / N_EPOCHS for _, row in reached.iterrows()]
+        assert 2 <= trial["epochs"] < N_EPOCHS
+        assert trial["validation_accuracy"] == smooth(trial) * trial["epochs"] / N_EPOCHS
+        assert trial["validation_accuracy"] < np.median(then) + 1e-6  # Optuna keeps float32
+
+
+def test_the_best_is_a_whole_trial():
+    accuracies = {"x": [0.9, 0.5, 0.7], "pruned": [True, False, False]}
+    trials = pd.DataFrame(accuracies).rename(columns={"x": "validation_accuracy"})
+    assert tuning.SearchResult(trials, np.ones(3)).best["validation_accuracy"] == 0.7
+
+
+def test_pruning_is_repeated_by_the_seed(pruned):
+    again = tuning.tpe_search(learning, {"x": SPACE["x"]}, 30, seed=1)
+    pd.testing.assert_frame_equal(again.trials, pruned.trials)
+
+
+@pytest.mark.parametrize("search", SEARCHES[:2])
+def test_only_tpe_prunes(search):
+    trials = search(learning, {"x": SPACE["x"]}, 15).trials
+    assert not trials["pruned"].any()
+    assert (trials["epochs"] == N_EPOCHS).all()
+
+
+def test_optuna_is_quiet_and_as_it_was(capfd):
+    before = optuna.logging.get_verbosity()
+    tuning.tpe_search(learning, SPACE, 4)
+    assert capfd.readouterr().err == ""
+    assert optuna.logging.get_verbosity() == before
+
+
+def test_the_gaussian_process_has_one_thread():
+    def objective(configuration, on_epoch_end):
+        pools = [pool["num_threads"] for pool in threadpool_info()]
+        return 1.0 if pools and set(pools) == {1} else 0.0
+
+    trials = tuning.gaussian_process_search(objective, SPACE, 3).trials
+    assert trials["validation_accuracy"].tolist() == [1, 1, 1]
+
+
+# Comparing
+
+
+def test_strategies_are_compared_at_the_same_budget_and_beginning():
+    table = tuning.compare_strategies(learning, SPACE, 5, seeds=[2, 9])
+    columns = ["strategy", "seed", "trial", *SPACE, "validation_accuracy", "epochs", "pruned"]
+    assert list(table) == [*columns, "seconds"]
+    assert table["strategy"].unique().tolist() == list(tuning.STRATEGIES)
+    counts = table.groupby(["strategy", "seed"]).size()
+    assert (len(counts), set(counts)) == (6, {5})
+    for (name, seed), group in table.groupby(["strategy", "seed"]):
+        wanted = tuning.STRATEGIES[name](learning, SPACE, 5, seed).trials
+        pd.testing.assert_frame_equal(
+            group[list(wanted)].reset_index(drop=True), wanted, check_dtype=False
+        )
+    first = table[table["trial"] <= 2].groupby(["seed", "trial"])["x"].nunique()
+    assert (first == 1).all()
+
+
+def test_an_interrupted_comparison_gives_what_was_done():
+    calls = []
+
+    def objective(configuration, on_epoch_end):
+        calls.append(configuration)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return 0.5
+
+    table = tuning.compare_strategies(objective, SPACE, 4, seeds=[1, 2])
+    assert table["trial"].tolist() == [1, 2, 3, 4, 1]
+    assert len(calls) == 6
