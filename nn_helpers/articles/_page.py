@@ -87,7 +87,7 @@ class Page:
         hidden = Hidden(source)
         soup = self._parse(_render(hidden.text))
         for string in soup.find_all(string=True):
-            self._put_formulas(string, hidden)
+            self._put_formulas(string, hidden, str(string))
         for tag in soup.find_all(True):
             for name, value in tag.attrs.items():
                 if isinstance(value, str):
@@ -100,7 +100,8 @@ class Page:
         """Turn the HTML of an output into a block of the article."""
         soup = self._parse(source)
         for string in soup.find_all(string=True):
-            self._put_formulas(string, Hidden(str(string)))
+            hidden = Hidden(str(string))
+            self._put_formulas(string, hidden, hidden.text)
         self._finish(soup, cell, number)
         return _kramdown.html(_kramdown.markup(soup))
 
@@ -124,15 +125,15 @@ class Page:
             self._sanitizer.html(source) if self._sanitizer else source, "html.parser"
         )
 
-    def _put_formulas(self, string: NavigableString, hidden: Hidden) -> None:
-        """Put formulas back in a piece of text: for MathJax in prose, as they were elsewhere."""
+    def _put_formulas(self, string: NavigableString, hidden: Hidden, text: str) -> None:
+        """Put the formulas of `text` back: for MathJax in prose, as they were elsewhere."""
         if isinstance(string, Comment) or any(p.name in _NOT_PROSE for p in string.parents):
-            if hidden.formulas and (restored := hidden.restore(str(string))) != string:
+            if hidden.formulas and (restored := hidden.restore(text)) != string:
                 string.replace_with(type(string)(restored))
             return
         self.mathjax |= bool(_TYPESET.search(string))
         pieces: list[Any] = []
-        for piece in hidden.split(str(string)):
+        for piece in hidden.split(text):
             pieces += self._typeset(piece) if isinstance(piece, Formula) else _dollars(piece)
         if len(pieces) != 1 or isinstance(pieces[0], FormulaText | Tag):
             string.replace_with(*pieces)
