@@ -12,7 +12,7 @@ PEERS := $(VENV)/peers
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run lab test lint format notebooks overview bench tensorboard lock clean
+.PHONY: help run lab test lint format notebooks articles overview bench tensorboard lock clean
 
 help: ## list the targets
 	@echo 'Each target installs what it needs into $(VENV) on its first call.'
@@ -46,6 +46,13 @@ format: $(INSTALLED) ## repair style and format where that needs no judgement
 
 notebooks: $(INSTALLED) ## execute the committed notebooks in place, outputs included
 	$(PY) -m nn_helpers execute notebooks/*.ipynb
+
+# The images of former runs go first, so that none stays behind.
+articles: $(INSTALLED) ## render the five notebooks as articles of a Jekyll site, into assets/
+	@mkdir -p assets/articles
+	rm -rf assets/images/*_files
+	$(PY) -m nbconvert --to jekyll notebooks/*.ipynb --log-level=WARN \
+	  --output-dir . --output 'assets/articles/{notebook_name}'
 
 overview: $(INSTALLED) ## draw the picture of the README again
 	$(PY) .ci/overview.py

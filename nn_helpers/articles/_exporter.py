@@ -1,5 +1,6 @@
 """The exporter behind ``jupyter nbconvert --to jekyll``."""
 
+import copy
 import sys
 from pathlib import Path, PurePath
 from typing import Any
@@ -99,6 +100,7 @@ class JekyllExporter(TemplateExporter):
         self, nb: NotebookNode, resources: Any = None, **settings: Any
     ) -> tuple[str, Any]:
         """Convert a notebook that is loaded already."""
+        nb = copy.deepcopy(nb)
         for number, cell in enumerate(nb.cells, start=1):
             cell.metadata["number"] = number
         return super().from_notebook_node(nb, resources, **settings)
@@ -112,7 +114,7 @@ class JekyllExporter(TemplateExporter):
 
 
 def _offer_flag() -> None:
-    """Let the command line know ``--sanitize``: nbconvert makes its exporters before it reads it."""
+    """Let the command line know ``--sanitize``: nbconvert loads exporters before it reads it."""
     application = sys.modules.get("nbconvert.nbconvertapp")
     flags = getattr(application, "nbconvert_flags", {})
     flags.setdefault("sanitize", ({"JekyllExporter": {"sanitize": True}}, _SANITIZE))

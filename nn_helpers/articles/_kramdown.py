@@ -20,6 +20,7 @@ _QUOTABLE = re.compile(r"[^\"{}\\\n]+")
 _PLAIN_ALT = re.compile(r"[\w ,;:()=%/+–×-]+")
 _LANGUAGE = re.compile(r"[\w+#.-]+", re.ASCII)
 _EXTENSION_END = re.compile(r"^( {0,3})\{(?=:/(?:nomarkdown)?\})", re.MULTILINE)
+_TEX_OF_HTML = re.compile(r"\A\$|\$\$|\||\n\s*\n|[\\$]\Z")  # what kramdown takes for its own
 _SPACE = re.compile(r"[ \t\n\f]+")
 _HEADINGS = {f"h{level}": "#" * level for level in range(1, 7)}
 
@@ -155,7 +156,9 @@ def _inline(node: Tag) -> str:
         elif isinstance(child, Comment):
             raise _NotPlainError
         elif isinstance(child, NavigableString):
-            pieces.append(_text(str(child)))
+            text = _text(str(child))
+            before_link = text.endswith("!") and child.next_sibling is not None
+            pieces.append(f"{text[:-1]}\\!" if before_link else text)
         else:
             pieces.append(_span(child))
     return "".join(pieces)
@@ -193,7 +196,7 @@ def _code_span(text: str) -> str:
 
 def _tex(node: FormulaText) -> str:
     tex = node.formula.tex.strip()
-    if "$$" in tex or "|" in tex or not tex or tex.endswith("\\") or re.search(r"\n\s*\n", tex):
+    if not tex or _TEX_OF_HTML.search(tex):
         raise _NotPlainError
     return tex
 

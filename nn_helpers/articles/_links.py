@@ -44,10 +44,8 @@ def neighbours(name: str, folder: Path, metadata: dict) -> tuple[str | None, str
 def _around(own: str, names: Iterable[str]) -> tuple[str | None, str | None]:
     if not _NUMBERED.match(own):
         return None, None
-    numbered = sorted(
-        {own, *filter(_NUMBERED.match, names)},
-        key=lambda name: (int(_NUMBERED.match(name)[1]), name),
-    )
+    candidates = {own, *filter(_NUMBERED.match, names)}
+    numbered = sorted(candidates, key=lambda name: (int(_NUMBERED.match(name)[1]), name))
     place = numbered.index(own)
     before = numbered[place - 1] if place else None
     return before, (numbered[place + 1] if place + 1 < len(numbered) else None)

@@ -2,7 +2,7 @@
 
 import re
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from bs4 import BeautifulSoup, Comment, NavigableString, Tag
 from mistune import BlockParser, InlineParser
@@ -168,7 +168,7 @@ class Page:
         for link in soup.find_all("a", href=True):
             self._lead_to_article(link)
         for table in soup.find_all("table"):
-            self._let_scroll(soup, table)
+            self._let_scroll(table)
 
     def _take_image(self, image: Tag, cell: Any, number: int) -> None:
         source, data = str(image.get("src", "")), b""
@@ -207,7 +207,7 @@ class Page:
         elif _images.is_local(address) and (name := notebook_name(address)):
             link["href"] = article_address(name) + (f"#{anchor}" if anchor else "")
 
-    def _let_scroll(self, soup: BeautifulSoup, table: Tag) -> None:
+    def _let_scroll(self, table: Tag) -> None:
         """Put a table into a box that scrolls, by finger or by keyboard, and name its headers."""
         self._tables += 1
         if "dataframe" in table.get("class", []):
@@ -254,6 +254,3 @@ def _tag(name: str, text: str, attributes: dict[str, str] | None = None) -> Tag:
     if text:
         tag.string = text
     return tag
-
-
-__all__ = ["Page", "quote"]
