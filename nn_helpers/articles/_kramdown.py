@@ -21,6 +21,7 @@ _PLAIN_ALT = re.compile(r"[\w ,;:()=%/+–×-]+")
 _LANGUAGE = re.compile(r"[\w+#.-]+", re.ASCII)
 _EXTENSION_END = re.compile(r"^( {0,3})\{(?=:/(?:nomarkdown)?\})", re.MULTILINE)
 _TEX_OF_HTML = re.compile(r"\A\$|\$\$|\||\n\s*\n|[\\$]\Z")  # what kramdown takes for its own
+_UNDERLINE = re.compile(r"\A[=-]")
 _SPACE = re.compile(r"[ \t\n\f]+")
 _HEADINGS = {f"h{level}": "#" * level for level in range(1, 7)}
 
@@ -53,6 +54,8 @@ def write(soup: BeautifulSoup) -> str:
 def html(source: str) -> str:
     """Write HTML that kramdown passes on untouched."""
     source = _EXTENSION_END.sub(r"\1&#123;", source.strip("\n"))
+    # Else the first mark and a line of these would be a heading.
+    source = _UNDERLINE.sub(lambda match: f"&#{ord(match[0])};", source)
     return f"{{::nomarkdown}}\n{source}\n{{:/nomarkdown}}" if source.strip() else ""
 
 

@@ -9,113 +9,24 @@ from nbconvert.preprocessors.sanitize import SanitizeHTML
 from nn_helpers.articles._images import ImageError
 
 _REMOVED = ["script", "style", "iframe", "object", "embed", "template", "noscript", "svg", "math"]
-_TAGS = set(
-    [
-        "a",
-        "abbr",
-        "b",
-        "blockquote",
-        "br",
-        "caption",
-        "cite",
-        "code",
-        "col",
-        "colgroup",
-        "dd",
-        "del",
-        "details",
-        "dfn",
-        "div",
-        "dl",
-        "dt",
-        "em",
-        "figcaption",
-        "figure",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "hr",
-        "i",
-        "img",
-        "ins",
-        "kbd",
-        "li",
-        "mark",
-        "ol",
-        "p",
-        "pre",
-        "q",
-        "s",
-        "samp",
-        "small",
-        "span",
-        "strong",
-        "sub",
-        "summary",
-        "sup",
-        "table",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "tr",
-        "tt",
-        "u",
-        "ul",
-        "var",
-    ]
-)
-_ATTRIBUTES = set(
-    [
-        "align",
-        "alt",
-        "class",
-        "colspan",
-        "dir",
-        "height",
-        "href",
-        "id",
-        "lang",
-        "name",
-        "open",
-        "rowspan",
-        "scope",
-        "span",
-        "src",
-        "start",
-        "style",
-        "title",
-        "type",
-        "valign",
-        "value",
-        "width",
-    ]
-)
-_STYLES = set(
-    [
-        "background-color",
-        "border",
-        "border-collapse",
-        "color",
-        "font-style",
-        "font-weight",
-        "height",
-        "list-style-type",
-        "margin",
-        "margin-left",
-        "margin-right",
-        "max-width",
-        "padding",
-        "text-align",
-        "text-decoration",
-        "vertical-align",
-        "width",
-    ]
-)
+# fmt: off
+_TAGS = {
+    "a", "abbr", "b", "blockquote", "br", "caption", "cite", "code", "col", "colgroup", "dd", "del",
+    "details", "dfn", "div", "dl", "dt", "em", "figcaption", "figure", "h1", "h2", "h3", "h4", "h5",
+    "h6", "hr", "i", "img", "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "s", "samp", "small",
+    "span", "strong", "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr",
+    "tt", "u", "ul", "var",
+}
+_ATTRIBUTES = {
+    "align", "alt", "class", "colspan", "dir", "height", "href", "id", "lang", "name", "open",
+    "rowspan", "scope", "span", "src", "start", "style", "title", "type", "valign", "value", "width",
+}
+_STYLES = {
+    "background-color", "border", "border-collapse", "color", "font-style", "font-weight", "height",
+    "list-style-type", "margin", "margin-left", "margin-right", "max-width", "padding", "text-align",
+    "text-decoration", "vertical-align", "width",
+}
+# fmt: on
 _RASTER = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*\Z")
 _SAFE_SCHEME = re.compile(r"(?:https?:|mailto:|attachment:|[^:]*\Z|[^:]*[/?#])", re.IGNORECASE)
 _ACTIVE_TEX = re.compile(r"\\(?:href|url|require|style|class|cssId|data)\b")
@@ -133,7 +44,8 @@ class Sanitizer(SanitizeHTML):
     """
 
     def __init__(self, **settings: Any):
-        defaults = {
+        lists = {"tags": sorted(_TAGS), "styles": sorted(_STYLES)}
+        defaults = lists | {"attributes": _allowed, "strip": True}
             "tags": sorted(_TAGS),
             "attributes": _allowed,
             "styles": sorted(_STYLES),
