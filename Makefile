@@ -47,12 +47,13 @@ format: $(INSTALLED) ## repair style and format where that needs no judgement
 notebooks: $(INSTALLED) ## execute the committed notebooks in place, outputs included
 	$(PY) -m nn_helpers execute notebooks/*.ipynb
 
-# The images of former runs go first, so that none stays behind.
+# All five or none, and no image of a former run stays behind.
 articles: $(INSTALLED) ## render the five notebooks as articles of a Jekyll site, into assets/
-	@mkdir -p assets/articles
-	rm -rf assets/images/*_files
+	rm -rf $(VENV)/articles && mkdir -p $(VENV)/articles/assets/articles
 	$(PY) -m nbconvert --to jekyll notebooks/*.ipynb --log-level=WARN \
-	  --output-dir . --output 'assets/articles/{notebook_name}'
+	  --output-dir $(VENV)/articles --output 'assets/articles/{notebook_name}'
+	rm -rf assets/articles assets/images/*_files
+	cp -R $(VENV)/articles/assets/. assets
 
 overview: $(INSTALLED) ## draw the picture of the README again
 	$(PY) .ci/overview.py

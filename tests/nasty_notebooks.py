@@ -198,9 +198,7 @@ COLLECTION = {
     "links": Nasty(
         [
             text("# Start here"),
-            text(
-                "[top](#Start-here) [other](dollars.ipynb#A-b) [self](#Not-here%3F)\n\n## Not here?"
-            ),
+            text("[top](#Start-here) [other](dollars.ipynb#A-b) [s](#Not-here%3F)\n\n## Not here?"),
         ],
         selectors={
             "a[href='/blog/dollars.html#A-b']": 1,

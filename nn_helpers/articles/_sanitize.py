@@ -19,12 +19,13 @@ _TAGS = {
 }
 _ATTRIBUTES = {
     "align", "alt", "class", "colspan", "dir", "height", "href", "id", "lang", "name", "open",
-    "rowspan", "scope", "span", "src", "start", "style", "title", "type", "valign", "value", "width",
+    "rowspan", "scope", "span", "src", "start", "style", "title", "type", "valign", "value",
+    "width",
 }
 _STYLES = {
     "background-color", "border", "border-collapse", "color", "font-style", "font-weight", "height",
-    "list-style-type", "margin", "margin-left", "margin-right", "max-width", "padding", "text-align",
-    "text-decoration", "vertical-align", "width",
+    "list-style-type", "margin", "margin-left", "margin-right", "max-width", "padding",
+    "text-align", "text-decoration", "vertical-align", "width",
 }
 # fmt: on
 _RASTER = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*\Z")
@@ -46,11 +47,6 @@ class Sanitizer(SanitizeHTML):
     def __init__(self, **settings: Any):
         lists = {"tags": sorted(_TAGS), "styles": sorted(_STYLES)}
         defaults = lists | {"attributes": _allowed, "strip": True}
-            "tags": sorted(_TAGS),
-            "attributes": _allowed,
-            "styles": sorted(_STYLES),
-            "strip": True,
-        }
         super().__init__(**(defaults | settings))
 
     def html(self, source: str) -> str:
