@@ -185,7 +185,7 @@ COLLECTION = {
     "details": Nasty(
         [
             text(
-                "<details>\n<summary>Solution</summary>\n\n**Yes**, $x$\n\n```python\ny\n```\n</details>"
+                "<details>\n<summary>Solution</summary>\n\n**Yes**, $x$\n\n```r\ny\n```\n</details>"
             )
         ],
         texts=["Solution", "Yes", "y"],

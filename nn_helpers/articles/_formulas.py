@@ -18,7 +18,7 @@ _SCANNER = re.compile(
     r"|\\begin\{(?P<environment>[A-Za-z]+\*?)\}"
     r"|\\."
     r"|\$\$(?P<dollars>(?:\\.|[^\\$]|\$(?!\$))+?)\$\$"
-    r"|\$(?!\$)(?P<dollar>(?:\\.|[^\\$\n]|\n(?![ \t>]*\n))+?)\$(?!\$)",
+    r"|\$(?!\$)(?P<dollar>(?:\\.|[^\\$`\n]|\n(?![ \t>]*\n))+?)\$(?!\$)",
     re.MULTILINE | re.DOTALL,
 )
 _QUOTE = re.compile(r"[ \t]*(?:>[ \t]?)+")

@@ -10,7 +10,7 @@ from typing import Any
 
 _OPENING = re.compile(r"\{(?=[{%])")
 _OURS = re.compile("\x02(.*?)\x03", re.DOTALL)
-_CONTROLS = re.compile(r"[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
+_CONTROLS = re.compile(r"[\x00-\x06\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
 
 BASE_URL = "\x02{{ site.baseurl }}\x03"
 
@@ -30,7 +30,7 @@ def verbatim(text: str) -> str:
 def without_controls(value: Any) -> Any:
     """Take control characters, which no page may contain, out of every string in `value`.
 
-    Escape and backspace stay for those who know what a terminal makes of them.
+    Escape, bell and backspace stay for those who know what a terminal makes of them.
     """
     if isinstance(value, str):
         return _CONTROLS.sub("", value)

@@ -14,7 +14,7 @@ _OVERWRITTEN = re.compile(r"[\r\x08]")
 
 def plain(text: str) -> str:
     """Return the characters that stay on the screen."""
-    text = _ESCAPES.sub("", text).replace("\x1b", "").replace("\r\n", "\n")
+    text = re.sub("[\x07\x1b]", "", _ESCAPES.sub("", text)).replace("\r\n", "\n")
     if not _OVERWRITTEN.search(text):
         return text
     return "\n".join(_line(line) for line in text.split("\n") if not _is_bar(line))
