@@ -12,7 +12,7 @@ PEERS := $(VENV)/peers
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run lab test lint format notebooks overview bench tensorboard lock clean
+.PHONY: help run lab test lint format notebooks articles overview bench tensorboard lock clean
 
 help: ## list the targets
 	@echo 'Each target installs what it needs into $(VENV) on its first call.'
@@ -46,6 +46,14 @@ format: $(INSTALLED) ## repair style and format where that needs no judgement
 
 notebooks: $(INSTALLED) ## execute the committed notebooks in place, outputs included
 	$(PY) -m nn_helpers execute notebooks/*.ipynb
+
+# All five or none, and no image of a former run stays behind.
+articles: $(INSTALLED) ## render the five notebooks as articles of a Jekyll site, into assets/
+	rm -rf $(VENV)/articles && mkdir -p $(VENV)/articles/assets/articles
+	$(PY) -m nbconvert --to jekyll notebooks/*.ipynb --log-level=WARN \
+	  --output-dir $(VENV)/articles --output 'assets/articles/{notebook_name}'
+	rm -rf assets/articles assets/images/*_files
+	cp -R $(VENV)/articles/assets/. assets
 
 overview: $(INSTALLED) ## draw the picture of the README again
 	$(PY) .ci/overview.py
