@@ -63,14 +63,14 @@ class Recipe:
 
     hidden_layers: Sequence[int] = (1024, 1024)
     input_dropout: float = 0.1
-    dropout: float = 0.3
+    dropout: float = 0.2
     flips: bool = True
     learning_rate: float = 0.002
     warmup_share: float = 0.1
     weight_decay: float = 0.05
     label_smoothing: float = 0.1
-    n_epochs: int = 30
-    batch_size: int = 500
+    n_epochs: int = 45
+    batch_size: int = 250
 
     def __post_init__(self) -> None:
         self._check("hidden_layers", check_sizes)
