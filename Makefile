@@ -12,7 +12,7 @@ PEERS := $(VENV)/peers
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run lab test lint format notebooks articles overview bench tensorboard lock clean
+.PHONY: help run lab test lint format notebooks articles overview record bench tensorboard lock clean
 
 help: ## list the targets
 	@echo 'Each target installs what it needs into $(VENV) on its first call.'
@@ -59,6 +59,11 @@ overview: $(INSTALLED) ## draw the picture of the README again
 	$(PY) .ci/overview.py
 
 # PYTHONPATH: PyTorch and JAX, if they are there.
+record: $(INSTALLED) ## compute anew what takes too long for a notebook, into assets/records/
+	@for script in .ci/record_*.py; do \
+	  echo "$(PY) $$script"; $(PY) "$$script" || exit; \
+	done
+
 bench: $(INSTALLED) $(if $(BENCH_PEERS),$(PEERS)/.installed) ## measure how long an epoch takes, here and elsewhere
 	PYTHONPATH="$(PEERS)$${PYTHONPATH:+:$$PYTHONPATH}" $(PY) -m tests.benchmarks --readme README.md
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from nn_helpers._files import write_whole
 from nn_helpers._places import project_dir
 from nn_helpers.datasets import content_digest
 from nn_helpers.validation import check_positive
@@ -62,7 +63,7 @@ def save_record(
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    _write_whole(path, f"{text}\n")
+    write_whole(path, f"{text}\n")
     return path
 
 
@@ -175,16 +176,3 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{name} must be finite to be recorded, got {value}")
     return value
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -43,6 +43,31 @@ def check_positive(name: str, value: object, below: float = math.inf) -> float:
     ValueError
         If it is NaN, infinite, not positive, or not less than `below`.
     """
+    number = _check_finite(name, value)
+    if number <= 0:
+        raise ValueError(f"{name} must be positive, got {value}")
+    if number >= below:
+        raise ValueError(f"{name} must be less than {below:g}, got {value}")
+    return number
+
+
+def check_share(name: str, value: object) -> float:
+    """Return `value` as a ``float`` from 0 to less than 1.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not a real number.
+    ValueError
+        If it is NaN, infinite, negative, or not less than 1.
+    """
+    number = _check_finite(name, value)
+    if not 0 <= number < 1:
+        raise ValueError(f"{name} must be from 0 to less than 1, got {value}")
+    return number
+
+
+def _check_finite(name: str, value: object) -> float:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
     try:
@@ -51,10 +76,6 @@ def check_positive(name: str, value: object, below: float = math.inf) -> float:
         raise ValueError(f"{name} must be finite, got a number beyond the range of float") from None
     if not math.isfinite(number):
         raise ValueError(f"{name} must be finite, got {value}")
-    if number <= 0:
-        raise ValueError(f"{name} must be positive, got {value}")
-    if number >= below:
-        raise ValueError(f"{name} must be less than {below:g}, got {value}")
     return number
 
 

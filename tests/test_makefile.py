@@ -120,6 +120,18 @@ def test_only_root_is_given_allow_root(folder, program, uid, allowed):
     assert ("--allow-root" in command) == allowed
 
 
+@pytest.mark.parametrize(("failing", "run"), [("none", ["a", "b", "c"]), ("b", ["a", "b"])])
+def test_record_runs_each_script_in_turn_until_one_fails(folder, program, failing, run):
+    (folder / ".ci").mkdir()
+    for name in ("c", "a", "b"):
+        (folder / ".ci" / f"record_{name}.py").touch()
+    (folder / ".ci" / "lock.py").touch()
+    python = program("python", f'echo "ran $*"; case "$*" in *_{failing}.py) exit 3;; esac')
+    answer = make("record", f"PY={python}", folder=folder)
+    assert re.findall(r"^ran \.ci/record_(\w)\.py$", answer.stdout, re.M) == run
+    assert (answer.returncode == 0) == (failing == "none")
+
+
 def test_clean_keeps_the_results(folder):
     kept = [folder / "runs" / "__pycache__" / "a", folder / "notebooks" / "a.ipynb"]
     removed = [folder / "nn_helpers" / "__pycache__" / "a", folder / ".pytest_cache" / "a"]

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nn_helpers.validation import check_choice, check_integer, check_positive, check_sizes
+from nn_helpers.validation import (
+    check_choice,
+    check_integer,
+    check_positive,
+    check_share,
+    check_sizes,
+)
 
 
 @given(st.integers(0, 100))
@@ -77,6 +83,28 @@ def test_an_upper_bound_is_exclusive():
     assert check_positive("share", 0.999, below=1) == 0.999
     with pytest.raises(ValueError, match=r"^share must be less than 1, got 1$"):
         check_positive("share", 1, below=1)
+
+
+@pytest.mark.parametrize("value", [0, 0.0, 0.25, np.float32(0.5), 0.999])
+def test_a_share_may_be_zero_but_not_one(value):
+    checked = check_share("dropout", value)
+    assert type(checked) is float
+    assert checked == value
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (1, ValueError, "dropout must be from 0 to less than 1, got 1"),
+        (-0.1, ValueError, "dropout must be from 0 to less than 1, got -0.1"),
+        (math.nan, ValueError, "dropout must be finite, got nan"),
+        (False, TypeError, "dropout must be a number, got False (bool)"),
+        ("0.5", TypeError, "dropout must be a number, got '0.5' (str)"),
+    ],
+)
+def test_a_wrong_share_is_refused(value, error, message):
+    with pytest.raises(error, match=f"^{re.escape(message)}$"):
+        check_share("dropout", value)
 
 
 def test_choices():
