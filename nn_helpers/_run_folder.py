@@ -56,7 +56,7 @@ def recording(
         record = {
             "notebook": source.stem,
             "status": "running",
-            "started": started.isoformat(timespec="seconds"),
+            "started": started.isoformat(timespec="milliseconds"),
             "parameters": dict(parameters),
             "given": dict(given),
             "seed": parameters.get("seed"),

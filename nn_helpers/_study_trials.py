@@ -182,7 +182,7 @@ def _in_our_words(logs: Mapping[str, float]) -> dict[str, float]:
 _SCORES = ("validation_accuracy", "validation_cost", "cost")
 # Of each configuration: the training function, and what that measures.
 FUNCTIONS = {
-    config.TensorFlowMLPConfig: (_train_tensorflow, (*_SCORES, "validation_r2")),
+    config.TensorFlowMLPConfig: (_train_tensorflow, _SCORES),
     config.KerasMLPConfig: (_train_keras, (*_SCORES, "accuracy")),
 }
 
