@@ -182,13 +182,26 @@ def _add_notebooks(command: argparse.ArgumentParser) -> None:
 
 def _add_parameters(command: argparse.ArgumentParser) -> None:
     """Add papermill's options for parameters."""
-    for flag, name, metavar, purpose in (
-        ("-p", "parameter_pairs", ("NAME", "VALUE"), "a value in place of a notebook's default"),
-        ("-y", "parameter_texts", "YAML", 'values as YAML, such as "hidden_layers: [100, 50]"'),
-        ("-f", "parameter_files", "FILE", "a YAML file of values"),
+    for flag, long, name, metavar, purpose in (
+        (
+            "-p",
+            "--parameters",
+            "parameter_pairs",
+            ("NAME", "VALUE"),
+            "a value in place of a notebook's default",
+        ),
+        (
+            "-y",
+            "--parameters_yaml",
+            "parameter_texts",
+            "YAML",
+            'values as YAML, such as "hidden_layers: [100, 50]"',
+        ),
+        ("-f", "--parameters_file", "parameter_files", "FILE", "a YAML file of values"),
     ):
         command.add_argument(
             flag,
+            long,
             dest=name,
             metavar=metavar,
             nargs=2 if flag == "-p" else None,

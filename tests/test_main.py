@@ -71,7 +71,7 @@ def test_a_failing_notebook_is_exit_code_1(here, capsys):
     [
         ([], "the following arguments are required: COMMAND"),
         (["walk"], "invalid choice: 'walk'"),
-        (["run", "-p", "rate"], "argument -p: expected 2 arguments"),
+        (["run", "-p", "rate"], "argument -p/--parameters: expected 2 arguments"),
         (["run", "none.ipynb"], "none.ipynb does not exist; give the path of a notebook"),
         (["run", "text.txt"], "text.txt is not a Jupyter notebook"),
         (["run", "a.ipynb", "-p", "rat", "1"], "rat is not a parameter of a.ipynb, did you mean"),
