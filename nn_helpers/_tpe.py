@@ -17,8 +17,9 @@ def tpe_search(
     Two densities are fitted to the trials so far, one to the good ones and one to the others; the
     next configuration is where the first is large beside the second. The first two fifths of the
     trials are those of `random_search` with the same seed and run to their end. Each later one is
-    stopped after an epoch whose validation accuracy, like that of the epochs before it, is below
-    the median that the trials before had then; the first epoch decides nothing.
+    stopped after the first epoch, from the second on, by which its best validation accuracy is
+    below the median: that of the accuracies which all trials that ran to their end had after that
+    epoch. Trials that were stopped have no part in the median.
 
     Parameters
     ----------

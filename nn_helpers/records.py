@@ -21,7 +21,7 @@ from nn_helpers._places import project_dir
 from nn_helpers.datasets import content_digest
 from nn_helpers.validation import check_positive
 
-PACKAGES = ("TensorFlow", "Keras", "NumPy", "scikit-learn", "Optuna")
+PACKAGES = ("TensorFlow", "Keras", "NumPy", "scikit-learn", "scikit-optimize", "Optuna")
 
 
 def save_record(

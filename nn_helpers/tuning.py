@@ -177,16 +177,20 @@ def compare_strategies(
     -------
     DataFrame
         A row a trial: ``strategy``, ``seed``, the columns of `SearchResult.trials`, ``seconds``.
-        After an interrupt: the trials done until then.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the user interrupts a search: budgets that differ compare nothing.
     """
     tables = []
     for seed in seeds:
         for name, search in STRATEGIES.items():
             result = search(objective, space, n_trials, seed)
+            if result.interrupted:
+                raise KeyboardInterrupt  # ends the comparison, not this search alone
             table = result.trials.assign(seconds=result.seconds)
             table.insert(0, "strategy", name)
             table.insert(1, "seed", seed)
             tables.append(table)
-            if result.interrupted:
-                return pd.concat(tables, ignore_index=True)
     return pd.concat(tables, ignore_index=True)

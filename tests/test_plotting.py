@@ -82,6 +82,26 @@ def make_trials() -> pd.DataFrame:
 TRIALS = make_trials()
 
 
+def make_searches() -> pd.DataFrame:
+    """Three strategies with five seeds each; the last one prunes."""
+    trials = pd.DataFrame(SPACE.rvs(225, random_state=3), columns=SPACE.dimension_names)
+    trials["strategy"] = np.repeat(["random search", "Gaussian process", "TPE with pruning"], 75)
+    trials["seed"] = np.tile(np.repeat([1, 2, 3, 4, 5], 15), 3)
+    trials["trial"] = np.tile(np.arange(1, 16), 15)
+    distance = np.log10(trials["learning_rate"]) + 2.5
+    trials["validation_accuracy"] = (
+        0.87 - 0.02 * distance**2 + 0.01 * np.log2(trials["num_nodes"] / 64) / 2
+    )
+    hopeless = (trials["validation_accuracy"] < 0.86) & (trials["trial"] > 6)
+    trials["pruned"] = hopeless & (trials["strategy"] == "TPE with pruning")
+    trials["epochs"] = np.where(trials["pruned"], 2, 5)
+    trials["seconds"] = 0.8 + trials["epochs"] * (0.2 + trials["num_nodes"] / 1000)
+    return trials
+
+
+SEARCHES = make_searches()
+
+
 def make_result() -> SimpleNamespace:
     """What ``gp_minimize`` returns, with a model whose expectations are known."""
     points = SPACE.rvs(12, random_state=2)
@@ -127,7 +147,11 @@ CALLS = {
     "best_so_far_of_one_seed": lambda: plotting.plot_best_so_far(
         TRIALS[TRIALS["seed"] == 0].drop(columns="seed")
     ),
+    "best_so_far_of_fifteen_searches": lambda: plotting.plot_best_so_far(SEARCHES),
     "trials": lambda: plotting.plot_trials(TRIALS),
+    "trials_of_which_some_were_pruned": lambda: plotting.plot_trials(SEARCHES),
+    "importance": lambda: plotting.plot_importance(SEARCHES),
+    "wall_time": lambda: plotting.plot_wall_time(SEARCHES),
     "gp_convergence": lambda: plotting.plot_gp_convergence(RESULT),
     "partial_dependence": lambda: plotting.plot_partial_dependence(RESULT),
     "evaluations": lambda: plotting.plot_evaluations(RESULT),
@@ -262,6 +286,23 @@ WRONG = {
     "trials must hold each trial of a strategy and seed once, got some twice": (
         lambda: plotting.plot_best_so_far(TRIALS.drop(columns="seed"))
     ),
+    "trials must hold one that ran to its end, got pruned ones alone": (
+        lambda: plotting.plot_best_so_far(SEARCHES[SEARCHES["pruned"]])
+    ),
+    "trials must have the column 'num_layers', got ": lambda: plotting.plot_importance(
+        SEARCHES.drop(columns="num_layers")
+    ),
+    "trials must hold at least 10 that ran to their end, got 9": (
+        lambda: plotting.plot_importance(
+            pd.concat([SEARCHES[:9], SEARCHES[SEARCHES["pruned"]]], ignore_index=True)
+        )
+    ),
+    "trials must differ in validation_accuracy, got 0.5 from all of them": (
+        lambda: plotting.plot_importance(SEARCHES.assign(validation_accuracy=0.5))
+    ),
+    "trials must have the column 'epochs', got ": lambda: plotting.plot_wall_time(
+        SEARCHES.drop(columns="epochs")
+    ),
     "result must be what gp_minimize returns, got list without 'space'": (
         lambda: plotting.plot_evaluations([RESULT])
     ),
@@ -291,6 +332,8 @@ ON_AXES = {
     "cost": lambda ax: plotting.plot_cost(HISTORY, ax=ax),
     "regression": lambda ax: plotting.plot_regression(X, X, X, ax=ax),
     "best_so_far": lambda ax: plotting.plot_best_so_far(TRIALS, ax=ax),
+    "importance": lambda ax: plotting.plot_importance(SEARCHES, ax=ax),
+    "wall_time": lambda ax: plotting.plot_wall_time(SEARCHES, ax=ax),
     "gp_convergence": lambda ax: plotting.plot_gp_convergence(RESULT, ax=ax),
 }
 
@@ -459,3 +502,69 @@ def test_a_best_accuracy_is_of_all_who_found_it(trials_of_b, ending):
     )
     title = plotting.plot_best_so_far(trials).get_suptitle()
     assert title.replace("\n", " ") == f"The best accuracy found: 0.800, by {ending}"
+
+
+def test_a_pruned_trial_is_never_the_best():
+    trials = pd.DataFrame(
+        {
+            "strategy": "a",
+            "trial": [1, 2, 3, 4],
+            "validation_accuracy": [0.6, 0.9, 0.7, 0.8],
+            "pruned": [False, True, False, True],
+        }
+    )
+    figure = plotting.plot_best_so_far(trials)
+    assert figure.axes[0].lines[0].get_ydata().tolist() == [0.6, 0.6, 0.7, 0.7]
+    assert figure.get_suptitle() == "The best accuracy found: 0.700, by a in trial 3"
+    every = trials.assign(
+        learning_rate=[0.1, 0.2, 0.3, 0.4], num_nodes=8, num_layers=3, hidden_activation="relu"
+    )
+    figure = plotting.plot_trials(every)
+    assert figure.get_suptitle().startswith("Best trial, 0.700: learning_rate 0.3,")
+    whole, pruned = figure.axes[0].lines
+    assert whole.get_xdata().tolist() == [0.1, 0.3]
+    assert pruned.get_xdata().tolist() == [0.2, 0.4]
+    assert whole.get_marker() != pruned.get_marker()
+
+
+def bars(figure):
+    """The lengths of horizontal bars, by the label of their tick."""
+    (ax,) = figure.axes
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    return dict(zip(names, [bar.get_width() for bar in ax.patches], strict=True))
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "hidden_activation"])
+def test_what_alone_decides_is_important_and_nothing_else_is(name):
+    value = SEARCHES[name].rank() if name == "learning_rate" else SEARCHES[name].eq("tanh")
+    trials = SEARCHES.assign(validation_accuracy=0.5 + 0.001 * value)
+    lengths = bars(plotting.plot_importance(trials))
+    assert set(lengths) == {"learning_rate", "num_nodes", "num_layers", "hidden_activation"}
+    assert lengths.pop(name) > 0.9
+    assert all(abs(length) < 0.05 for length in lengths.values())
+
+
+def test_pruned_trials_have_no_part_in_the_importance():
+    wrong = SEARCHES.assign(
+        validation_accuracy=SEARCHES["validation_accuracy"].where(~SEARCHES["pruned"], 0.1)
+    )
+    figures = [plotting.plot_importance(trials) for trials in (SEARCHES, wrong)]
+    assert bars(figures[0]) == bars(figures[1])
+
+
+def test_the_time_of_a_search_is_that_of_all_its_trials():
+    trials = pd.DataFrame(
+        {
+            "strategy": list("aaaabb"),
+            "seed": [1, 1, 2, 2, 1, 1],
+            "epochs": [5, 5, 5, 2, 5, 5],
+            "seconds": [1.0, 2.0, 3.0, 4.0, 2.5, 2.0],
+        }
+    )
+    figure = plotting.plot_wall_time(trials)
+    marks = [line.get_xdata().tolist() for line in figure.axes[0].lines]
+    assert marks == [[3, 7], [4.5]]
+    assert bars(figure) == {"a\n7 to 10 epochs": 5, "b\n10 epochs": 4.5}
+    assert figure.get_suptitle() == "b is done first: after 4 s at the median"
+    alone = plotting.plot_wall_time(trials[:2].drop(columns="seed"))
+    assert bars(alone) == {"a\n10 epochs": 3}

@@ -70,6 +70,7 @@ def test_the_provenance_names_versions_processor_and_data(project):
         "Keras": version("keras"),
         "NumPy": np.__version__,
         "scikit-learn": version("scikit-learn"),
+        "scikit-optimize": version("scikit-optimize"),
         "Optuna": version("optuna"),
     }
     assert provenance["cores"] == os.cpu_count()

@@ -38,7 +38,12 @@ from nn_helpers.plotting.training import (
     plot_mistakes,
     plot_regression,
 )
-from nn_helpers.plotting.tuning import plot_best_so_far, plot_trials
+from nn_helpers.plotting.tuning import (
+    plot_best_so_far,
+    plot_importance,
+    plot_trials,
+    plot_wall_time,
+)
 
 __all__ = [
     "plot_activations",
@@ -57,6 +62,7 @@ __all__ = [
     "plot_image",
     "plot_image_grid",
     "plot_image_pairs",
+    "plot_importance",
     "plot_learning_curves",
     "plot_mini_batches",
     "plot_mistakes",
@@ -67,4 +73,5 @@ __all__ = [
     "plot_regression",
     "plot_split",
     "plot_trials",
+    "plot_wall_time",
 ]
