@@ -473,7 +473,7 @@ def test_a_figure_gives_its_title_to_a_notebook():
     [output] = notebook.cells[0].outputs
     assert output.metadata["image/png"]["alt"] == title
     assert output.data["text/plain"].startswith("<Figure size ")
-    page, _ = HTMLExporter().from_notebook_node(notebook)
+    page, _ = HTMLExporter(template_name="classic").from_notebook_node(notebook)
     [image] = BeautifulSoup(page, "html.parser").find_all("img")
     assert image["alt"] == title
     article, _ = JekyllExporter().from_notebook_node(notebook)
