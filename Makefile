@@ -1,6 +1,7 @@
 # The first call of a target installs requirements.lock into .venv; later calls start at once.
 PYTHON ?= python3
 LAB_FLAGS ?=
+SITE_PORT ?= 4000
 UPGRADE ?=
 BENCH_PEERS ?=
 
@@ -12,7 +13,7 @@ PEERS := $(VENV)/peers
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run lab test lint format notebooks articles overview record bench tensorboard lock clean
+.PHONY: help run lab test lint format notebooks articles site overview record bench tensorboard lock clean
 
 help: ## list the targets
 	@echo 'Each target installs what it needs into $(VENV) on its first call.'
@@ -21,6 +22,7 @@ help: ## list the targets
 	@echo
 	@echo '  make run PYTHON=python3.12    with another Python (3.11, 3.12 or 3.13; python3 unless told)'
 	@echo '  make lab LAB_FLAGS=--port=9999    with more options of JupyterLab'
+	@echo '  make site SITE_PORT=4001    on another port than 4000'
 	@echo '  make bench BENCH_PEERS=1    with PyTorch and JAX, which it installs first'
 	@echo '  make lock UPGRADE=1    with the newest versions in place of the present ones'
 
@@ -55,8 +57,12 @@ articles: $(INSTALLED) ## render the five notebooks as articles of a Jekyll site
 	rm -rf assets/articles assets/images/*_files
 	cp -R $(VENV)/articles/assets/. assets
 
-overview: $(INSTALLED) ## draw the picture of the README again
+site: $(INSTALLED) ## build the articles with Jekyll and show them, on this machine only
+	@$(PY) .ci/site.py --folder $(VENV)/site --port $(SITE_PORT)
+
+overview: $(INSTALLED) ## draw the pictures of the README again
 	$(PY) .ci/overview.py
+	$(PY) .ci/tensorboard_graph.py
 
 # PYTHONPATH: PyTorch and JAX, if they are there.
 record: $(INSTALLED) ## compute anew what takes too long for a notebook, into assets/records/

@@ -1,4 +1,7 @@
-"""Draw assets/overview.png, the README's picture: images, the network 784-50-10, its cost curve."""
+"""Draw two pictures of the README into assets/.
+
+overview.png shows images, the network 784-50-10 and its cost curve, network.png a smaller network.
+"""
 
 from io import BytesIO
 from pathlib import Path
@@ -10,7 +13,8 @@ from nn_helpers import datasets, plotting, preprocessing, training
 from nn_helpers.plotting._style import STYLE
 
 LAYER_DIMS = [784, 50, 10]
-FILE = Path(__file__).resolve().parents[1] / "assets" / "overview.png"
+SMALL_LAYER_DIMS = [784, 3, 2, 10]
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
 
 
 def montage(images: np.ndarray, n_rows: int, n_columns: int) -> np.ndarray:
@@ -57,8 +61,10 @@ def main() -> None:
         ax.set_anchor("N")
         if ax is not right:
             ax.set_axis_off()
-    FILE.parent.mkdir(exist_ok=True)
-    figure.savefig(FILE, dpi=130, metadata={"Software": None})
+    ASSETS.mkdir(exist_ok=True)
+    figure.savefig(ASSETS / "overview.png", dpi=130, metadata={"Software": None})
+    network = plotting.plot_network(SMALL_LAYER_DIMS)
+    network.savefig(ASSETS / "network.png", dpi=130, metadata={"Software": None})
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def tpe_search(
 
 
 def _make_study(n_first: int, seed: int) -> Any:
-    import optuna
+    from nn_helpers._optuna import optuna
 
     return optuna.create_study(
         direction="maximize",
@@ -83,7 +83,7 @@ def _tell(study: Any, trial: Any, record: Record) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Optuna's lines about each study to warnings, for a while."""
-    import optuna
+    from nn_helpers._optuna import optuna
 
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)

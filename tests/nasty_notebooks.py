@@ -26,6 +26,21 @@ TABLE = """<div>
 <p>1 rows × 2 columns</p>
 </div>"""
 
+ANIMATION = """<div class="animation">
+  <img id="_anim_img1">
+  <input id="_anim_slider1" type="range" min="0" max="1" oninput="anim1.set_frame(1);">
+  <button onclick="anim1.play()"><i class="fa fa-play"></i></button>
+</div>
+
+<script language="javascript">
+  if (a < b && c) { frames[0] = 'data:x,{{ y }}\\\n$x$ {% raw %}'; }
+
+</script>"""
+RICH = (
+    '<pre style="white-space:pre;overflow-x:auto"><span style="font-weight: bold">Model</span> '
+    '(<span style="color: #0087ff; text-decoration-color: #0087ff">Dense</span>)\n</pre>'
+)
+
 
 @dataclass
 class Nasty:
@@ -35,6 +50,7 @@ class Nasty:
     texts: list[str] = field(default_factory=list)
     formulas: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
+    markup: list[str] = field(default_factory=list)
     selectors: dict[str, int] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
 
@@ -102,6 +118,43 @@ COLLECTION = {
         [text("\\begin{align}\na_1 &= b \\\\\n\nc &< |d| \\\\\n\\end{align}")],
         formulas=["\\begin{align}\na_1 &= b \\\\\n\nc &< |d| \\\\\n\\end{align}"],
     ),
+    "book_of_formulas": Nasty(
+        [
+            text("## About\n:label:`sec_a`\n\nSee :numref:`sec_a`; that---*we\ngain*---is"),
+            text("[**ReLU does this**], $x$ (**as one says**). ![A unit. ](https://a.test/b.svg)"),
+            text("**class_p** $= \\begin{pmatrix}\n0.8 \\\\\n0.2\n\\end{pmatrix}$"),
+            text(
+                "At $90^{\\circ}$:\n$$v = 1.$$\n:eqlabel:`eq_v`\n\n![the $x$-axis](https://a.test/c.svg)"
+            ),
+            text("${a\\_per\\_b} = 5$, $\\|\\textbf{u}\\|$, $\\textbf{u}^T_{i,*}$ 5% < $5\\,\\%$"),
+        ],
+        texts=["[ReLU does this]", "(as one says)", ":label:sec_a", "that---we gain---is"],
+        formulas=[
+            "x",
+            "90^{\\circ}",
+            "v = 1.",
+            "= \\begin{pmatrix}\n0.8 \\\\\n0.2\n\\end{pmatrix}",
+            "{a\\_per\\_b} = 5",
+            "\\|\\textbf{u}\\|",
+            "\\textbf{u}^T_{i,*}",
+            "5\\,\\%",
+        ],
+        selectors={"strong": 3, "h2": 0, "img[alt='the $x$-axis']": 1},
+    ),
+    "badges": Nasty(
+        [
+            text(
+                '<table align="left">\n  <td>\n    <a target="_blank" href="https://a.test/?src=b">'
+                '<img src="https://a.test/b.svg" /></a>\n  </td>\n</table>'
+            )
+        ],
+        selectors={"table": 1, "td > a > img[alt]": 1},
+    ),
+    "animation": Nasty(
+        [code("ani", shown(text_html=ANIMATION))],
+        selectors={"script": 1, "button": 1, "img[alt]": 1, "input[type=range]": 1},
+        markup=["if (a < b && c) { frames[0] = 'data:x,{{ y }}\\\n$x$ {% raw %}'; }"],
+    ),
     "dollars": Nasty(
         [text("It costs $5 and $6, or \\$7, not $x_5$; from $8-$9 or `$a$`.")],
         texts=["It costs $5 and $6, or $7, not \\(x_5\\); from $8-$9 or $a$."],
@@ -158,6 +211,12 @@ COLLECTION = {
         [code("x", stream("\x1b[1;31mred\x1b[0m \x1b]8;;http://a\x07link\x1b]8;;\x07"))],
         texts=["red link"],
         absent=["[1;31m", "\x1b"],
+    ),
+    "colours_of_html": Nasty(
+        [code("x", shown(text_html=RICH))],
+        texts=["Model (Dense)"],
+        absent=["0087ff"],
+        selectors={"pre span[style='font-weight: bold']": 1, "pre span[style]": 1},
     ),
     "noise": Nasty(
         [

@@ -1,9 +1,12 @@
 import ast
 import functools
 import inspect
+from pathlib import Path
 from textwrap import dedent
 
+import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook
@@ -132,3 +135,13 @@ def test_html_shows_it_highlighted():
     assert '<div class="highlight"><pre>' in block
     assert '<span class="k">def</span>' in block
     assert '<span class="nf">show_source</span>' in block
+
+
+def test_html_of_the_classic_template_has_the_words_for_our_figures():
+    path = Path(__file__).resolve().parents[1] / "notebooks" / "04_keras_mlp.ipynb"
+    cells = nbformat.read(path, as_version=4).cells
+    html, _ = HTMLExporter(template_name="classic").from_filename(str(path))
+    images = BeautifulSoup(html, "html.parser").find_all("img")
+    assert [image["alt"] for image in images] == [
+        cell.metadata["alt"] for cell in cells if "alt" in cell.metadata
+    ]

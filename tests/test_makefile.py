@@ -3,16 +3,15 @@
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
+from jupyter_lab import make_lab
 
 ROOT = Path(__file__).resolve().parents[1]
 INSTALL = re.compile(r"-m (?:venv|pip|uv)\b")
@@ -156,44 +155,10 @@ def status(url):
         return error.code
 
 
-def listens(port):
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
-
-
 @pytest.fixture
 def lab(tmp_path):
-    """A running `make lab`: its port and its token, as it prints them."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {k: v for k, v in os.environ.items() if k not in {"MAKEFLAGS", "MAKELEVEL"}}
-    for kind in ("CONFIG", "DATA", "RUNTIME"):
-        environment[f"JUPYTER_{kind}_DIR"] = str(tmp_path / kind)
-    environment.pop("JUPYTER_TOKEN", None)
-    command = ["make", "-o", ".venv/.installed", "lab", f"PY={sys.executable}"]
-    log = tmp_path / "log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [*command, f"LAB_FLAGS=--no-browser --port={port}"],
-            cwd=ROOT,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        deadline = time.monotonic() + 60
-        printed = rf"http://127\.0\.0\.1:{port}/lab\?token=(\w+)"
-        # It prints its address a moment before it listens there.
-        while not ((url := re.search(printed, log.read_text())) and listens(port)):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-        yield port, url[1]
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=20)
+    with make_lab(tmp_path) as port_and_token:
+        yield port_and_token
 
 
 def test_lab_asks_for_its_token_and_listens_on_this_machine_only(lab):

@@ -17,14 +17,18 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from matplotlib.figure import Figure
 from matplotlib.testing.compare import compare_images
 from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+from nbformat.v4 import new_code_cell, new_notebook
 from skopt import gp_minimize
 from skopt.plots import partial_dependence
 from skopt.space import Categorical, Integer, Real, Space
 
 from nn_helpers import plotting
+from nn_helpers.articles import JekyllExporter
 from nn_helpers.plotting import search
 from nn_helpers.plotting._accuracy import accuracy_floor
 
@@ -568,3 +572,24 @@ def test_the_time_of_a_search_is_that_of_all_its_trials():
     assert figure.get_suptitle() == "b is done first: after 4 s at the median"
     alone = plotting.plot_wall_time(trials[:2].drop(columns="seed"))
     assert bars(alone) == {"a\n10 epochs": 3}
+
+
+def test_a_figure_gives_its_title_to_a_notebook():
+    title = "The hidden activations: sigmoid and tanh flatten out, relu does not"
+    code = "from nn_helpers import plotting\nplotting.plot_activations()"
+    notebook = new_notebook(cells=[new_code_cell(code)])
+    NotebookClient(notebook, kernel_name="python3").execute()
+    [output] = notebook.cells[0].outputs
+    assert output.metadata["image/png"]["alt"] == title
+    assert output.data["text/plain"].startswith("<Figure size ")
+    page, _ = HTMLExporter(template_name="classic").from_notebook_node(notebook)
+    [image] = BeautifulSoup(page, "html.parser").find_all("img")
+    assert image["alt"] == title
+    article, _ = JekyllExporter().from_notebook_node(notebook)
+    assert f"![{title}](" in article
+
+
+def test_a_figure_without_a_title_says_nothing_of_itself():
+    figure = plotting.plot_activations()
+    figure.suptitle("")
+    assert figure._repr_mimebundle_() == ({}, {})

@@ -99,6 +99,7 @@ class Page:
     def html(self, source: str, cell: Any, number: int) -> str:
         """Turn the HTML of an output into a block of the article."""
         soup = self._parse(source)
+        _take_colours(soup)
         for string in soup.find_all(string=True):
             hidden = Hidden(str(string))
             self._put_formulas(string, hidden, hidden.text)
@@ -236,6 +237,16 @@ def _plain(node: Tag, sources: bool = False, typeset: bool = False) -> str:
         elif not isinstance(string, Comment):
             pieces.append(str(string))
     return " ".join("".join(pieces).split()) if not sources else "".join(pieces)
+
+
+def _take_colours(soup: BeautifulSoup) -> None:
+    """Take out a terminal's colours, which suit one background only; what is bold stays so."""
+    for span in soup.select("pre span[style]"):
+        rules = [rule.strip() for rule in span["style"].split(";") if rule.strip()]
+        kept = [rule for rule in rules if "color" not in rule.partition(":")[0]]
+        span["style"] = "; ".join(kept)
+        if not kept:
+            span.unwrap()
 
 
 def _dollars(text: str) -> list[NavigableString | Tag]:

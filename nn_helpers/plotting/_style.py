@@ -8,13 +8,14 @@ import importlib
 import textwrap
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 import matplotlib
+import matplotlib.figure
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 INLINE_BACKEND = "matplotlib_inline.backend_inline"
@@ -65,6 +66,18 @@ STYLE = {
     "ytick.labelcolor": INK,
     "ytick.labelsize": 9.5,
 }
+
+
+class Figure(matplotlib.figure.Figure):
+    """A figure that gives its title to a notebook, as the text alternative of its image.
+
+    It is called like matplotlib's class, since notebooks also keep the ``repr`` of a figure.
+    """
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict, dict]:
+        """Add to what Jupyter makes of a figure; the image itself stays Jupyter's."""
+        title = " ".join(self.get_suptitle().split())
+        return {}, {"image/png": {"alt": title}} if title else {}
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
