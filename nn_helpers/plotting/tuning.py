@@ -62,8 +62,7 @@ def _by_strategy(trials: pd.DataFrame) -> list[tuple[str, pd.DataFrame, dict]]:
 def plot_best_so_far(trials: pd.DataFrame, ax: Axes | None = None) -> Figure:
     """Draw the best validation accuracy after each trial, a line for each strategy.
 
-    With several seeds the line is their median, and bars span the worst to the best of them. The
-    strategies stand a little beside each other: their first trials are often the same.
+    With several seeds the line is their median, and bars span the worst to the best of them.
 
     Parameters
     ----------
@@ -90,15 +89,16 @@ def plot_best_so_far(trials: pd.DataFrame, ax: Axes | None = None) -> Figure:
     accuracy = trials["validation_accuracy"].where(_is_whole(trials))
     trials = trials.assign(validation_accuracy=accuracy)
     ax, titled = axes_or_new(ax, height=3.8)
-    floor = accuracy_floor(accuracy.dropna())
+    searches = trials.sort_values("trial").groupby(["strategy", "seed"])
+    floor = accuracy_floor(searches["validation_accuracy"].cummax().dropna())
     groups = _by_strategy(trials)
-    drawn = [
+    drawn = [  # beside each other: their first trials are often the same
         _draw_best(ax, name, group, floor, 0.16 * (index - (len(groups) - 1) / 2), look)
         for index, (name, group, look) in enumerate(groups)
     ]
     cut_at_floor(ax, np.concatenate(drawn), floor)
-    n_seeds = trials["seed"].nunique()
-    seeds = f" (line: median of {n_seeds} seeds, bars: worst to best)" if n_seeds > 1 else ""
+    n = trials["seed"].nunique()
+    seeds = f" (line: median of {n} seeds, bars: worst to best)" if n > 1 else ""
     ax.set(xlabel=f"trial{seeds}", ylabel="best validation accuracy so far")
     count_ticks(ax, trials["trial"].max())
     ax.grid(axis="y")
