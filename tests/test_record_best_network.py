@@ -55,6 +55,20 @@ def test_it_records_every_network_their_mean_and_the_ensemble(script, monkeypatc
     assert f"mean {results['mean_test_accuracy']:.4f}" in capsys.readouterr().out
 
 
+def test_the_mean_of_shares_that_floats_miss_is_exact(script, monkeypatch):
+    # Added as floats, these five shares of 500 images have the mean 0.40800000000000003.
+    n_correct = (203, 202, 203, 198, 214)
+    right = np.eye(10)[datasets.load_fashion_mnist().test_labels]
+
+    def predict(_x, _y, x_new, seed):
+        wrong = np.roll(right[n_correct[seed - 1] :], 1, axis=1)
+        return np.vstack([right[: n_correct[seed - 1]], wrong])[: len(x_new)], 1, 0.0
+
+    monkeypatch.setattr(script, "SEEDS", (1, 2, 3, 4, 5))
+    monkeypatch.setattr(script, "train_and_predict", predict)
+    assert script.measure()["mean_test_accuracy"] == sum(n_correct) / 2500
+
+
 @pytest.mark.usefixtures("interrupts")
 def test_an_interrupted_record_writes_nothing(script, monkeypatch, tmp_path):
     class Bar:
