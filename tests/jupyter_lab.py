@@ -19,8 +19,8 @@ def listens(port: int) -> bool:
 
 
 @contextmanager
-def make_lab(folder: Path, flags: str = "", **variables: str):
-    """Yield the port and the token of a running `make lab`, as it prints them."""
+def make_lab(folder: Path, project: Path = ROOT, **variables: str):
+    """Yield the port and the token of a running `make lab` in `project`, as it prints them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -33,8 +33,8 @@ def make_lab(folder: Path, flags: str = "", **variables: str):
     log = folder / "log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [*command, f"LAB_FLAGS=--no-browser --port={port} {flags}"],
-            cwd=ROOT,
+            [*command, f"LAB_FLAGS=--no-browser --port={port}"],
+            cwd=project,
             env=environment | variables,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -50,5 +50,6 @@ def make_lab(folder: Path, flags: str = "", **variables: str):
             time.sleep(0.1)
         yield port, url[1]
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=20)
