@@ -24,7 +24,8 @@ def main() -> int:
     """Work until every slot of the study is settled; return the exit code."""
     order = json.loads(sys.stdin.readline())
     _use_cores(order["cores"])
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a background job inherits the first ignored
+        signal.signal(number, signal.default_int_handler)
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     from nn_helpers._study_plan import Plan
     from nn_helpers._study_storage import FAILURES, reason_of

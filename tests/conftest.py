@@ -9,6 +9,9 @@ from hypothesis import settings
 settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("repeatable")
 
+# A shell starts its background jobs with SIGINT ignored, which the programs of the tests inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture
 def nothing_logged():
