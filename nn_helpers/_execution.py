@@ -59,7 +59,8 @@ def execute_copy(
     started = _start(label)
     aftermath = f"its copy is {relative(shown)}"
     try:
-        with kernel_manager_class({RUN_VARIABLE: str(copy.parent)}) as kind:
+        variables = {RUN_VARIABLE: str(copy.parent)}
+        with kernel_manager_class(variables, quiet=label is None) as kind:
             notebook = execute_notebook(
                 literal(source),
                 literal(copy),

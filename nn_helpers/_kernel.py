@@ -2,6 +2,7 @@
 
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +10,9 @@ from typing import Any
 
 
 @contextmanager
-def kernel_manager_class(variables: Mapping[str, str] | None = None) -> Iterator[type]:
+def kernel_manager_class(
+    variables: Mapping[str, str] | None = None, *, quiet: bool = False
+) -> Iterator[type]:
     """Give a class of kernel managers that know one kernel, that of the running Python.
 
     None of their kernels outlives an interrupt of the body.
@@ -18,6 +21,8 @@ def kernel_manager_class(variables: Mapping[str, str] | None = None) -> Iterator
     ----------
     variables : mapping of str, optional
         Of the kernel's environment, beside those of this process.
+    quiet : bool
+        Drop what a kernel writes when it has no notebook to write into, as some do at their end.
     """
     import zmq
     from jupyter_client import AsyncKernelManager
@@ -38,6 +43,8 @@ def kernel_manager_class(variables: Mapping[str, str] | None = None) -> Iterator
         async def start_kernel(self, **options: Any) -> None:
             started.append(self)
             environment = options.pop("env", None) or os.environ
+            if quiet:
+                options["stderr"] = subprocess.DEVNULL
             await super().start_kernel(**options, env={**environment, **(variables or {})})
 
         async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
