@@ -157,7 +157,7 @@ def _patient(method: Callable[..., Any]) -> Callable[..., Any]:
             _within.call = True
             try:
                 return method(*arguments, **options)
-            except (exc.DBAPIError, optuna.exceptions.StorageInternalError) as error:
+            except (exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
                 if not _is_lost_connection(error) or time.monotonic() > deadline:
                     raise
             finally:
@@ -172,13 +172,13 @@ def _patient(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_lost_connection(error: BaseException | None) -> bool:
-    """Tell whether a database went away; Optuna hides what the driver said in a cause."""
+    """Tell whether a database went away; Optuna hides what the driver said in a cause or a context."""
     while error is not None:
-        if isinstance(error, (exc.OperationalError, exc.InterfaceError)):
+        if isinstance(error, (exc.OperationalError, exc.InterfaceError, exc.PendingRollbackError)):
             return True
         if isinstance(error, exc.DBAPIError) and error.connection_invalidated:
             return True
-        error = error.__cause__
+        error = error.__cause__ or error.__context__
     return False
 
 
