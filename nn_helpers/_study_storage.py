@@ -172,7 +172,7 @@ def _patient(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_lost_connection(error: BaseException | None) -> bool:
-    """Tell whether a database went away; Optuna hides what the driver said in a cause or a context."""
+    """Tell whether a database went away; what its driver said may be a cause or a context."""
     while error is not None:
         if isinstance(error, (exc.OperationalError, exc.InterfaceError, exc.PendingRollbackError)):
             return True
