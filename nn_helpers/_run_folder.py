@@ -16,7 +16,6 @@ from time import perf_counter
 from typing import Any
 
 from nn_helpers._files import write_whole
-from nn_helpers._hparams import write_hparams as _write_hparams
 from nn_helpers._metrics import load_notebook, recorded
 
 RECORD = "run.json"
@@ -139,8 +138,3 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         return {"commit": commit, "clean": not git("status", "--porcelain")}
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def write_hparams(folder: Path, parameters: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
-    """Write parameters and metrics for TensorBoard, beside the run's other logs."""
-    _write_hparams(folder / LOGS, folder.name, parameters, metrics)

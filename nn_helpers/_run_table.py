@@ -39,10 +39,9 @@ def format_results(results: "DataFrame") -> str:
         name = name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…"
         measured = [_first(result, names) for names in COLUMNS.values()]
         rows.append([name, *measured, f"{result['seconds']:.1f}"])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [_line(row, widths) for row in rows]
-    lines.insert(1, "─" * len(lines[0]))
-    return "\n".join([*lines, "", "Executed copies:", *(f"  {file}" for file in results["file"])])
+    return "\n".join(
+        [*align(rows, left=[0]), "", "Executed copies:", *(f"  {file}" for file in results["file"])]
+    )
 
 
 def format_runs(table: "DataFrame", sort: str | None = None) -> str:
@@ -72,12 +71,7 @@ def format_runs(table: "DataFrame", sort: str | None = None) -> str:
         seconds = f"{one['seconds']:.1f}" if one["seconds"] == one["seconds"] else "–"
         given = " ".join(f"{name}={value}" for name, value in one["given"].items())
         rows.append([one["run"], one["status"], *measured, seconds, given])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join([f"{row[0]:<{widths[0]}}", _line(row[1:-1], widths[1:-1]), row[-1]]).rstrip()
-        for row in rows
-    ]
-    return "\n".join([lines[0], "─" * max(map(len, lines)), *lines[1:]])
+    return "\n".join(align(rows, left=[0, len(rows[0]) - 1]))
 
 
 def _sorted(table: "DataFrame", name: str) -> "DataFrame":
@@ -99,6 +93,14 @@ def _first(result: Mapping[str, Any], names: Sequence[str]) -> str:
     return "–"
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    numbers = (f"{cell:>{width}}" for cell, width in zip(cells[1:], widths[1:], strict=True))
-    return "  ".join([f"{cells[0]:<{widths[0]}}", *numbers])
+def align(rows: Sequence[Sequence[str]], left: Sequence[int] = ()) -> list[str]:
+    """Return the lines of a table with a rule below its first; columns `left` start together."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            f"{cell:<{width}}" if column in left else f"{cell:>{width}}"
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    return [lines[0], "─" * max(map(len, lines)), *lines[1:]]

@@ -38,7 +38,7 @@ def manage(plan: Plan, study: "optuna.Study", n_workers: int) -> "optuna.Study":
         while not slots.is_finished():
             _bury(workers, slots)
             progress.show(slots.trials())
-            if not workers:
+            if not workers and not slots.is_finished():
                 raise RunError(
                     f"all workers of the study {plan.study} stopped before its end; "
                     "the same command goes on"

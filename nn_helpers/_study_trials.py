@@ -148,7 +148,8 @@ def _train_keras(
     from nn_helpers import keras_mlp
 
     def report(epoch: int, logs: Mapping[str, float]) -> None:
-        on_epoch_end({"epoch": epoch + 1, **_in_our_words(logs)})
+        named = {keras_mlp.our_name(name): value for name, value in logs.items()}
+        on_epoch_end({"epoch": epoch + 1, **named})
 
     model = keras_mlp.create_model(
         configuration.learning_rate,
@@ -170,13 +171,6 @@ def _train_keras(
     if len(history.epoch) < configuration.n_epochs:
         raise KeyboardInterrupt
     return keras_mlp.history_table(history).iloc[-1].to_dict()
-
-
-def _in_our_words(logs: Mapping[str, float]) -> dict[str, float]:
-    return {
-        name.replace("val_", "validation_").replace("loss", "cost"): value
-        for name, value in logs.items()
-    }
 
 
 _SCORES = ("validation_accuracy", "validation_cost", "cost")

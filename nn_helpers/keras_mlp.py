@@ -206,6 +206,11 @@ def _check_finite(cost: float, epoch: int, model: keras.Model) -> None:
         )
 
 
+def our_name(name: str) -> str:
+    """Return the name that `nn_helpers.training` has for a name in Keras' logs."""
+    return name.replace("val_", "validation_").replace("loss", "cost")
+
+
 def history_table(history: keras.callbacks.History) -> pd.DataFrame:
     """Return what ``model.fit`` recorded, in the words of `nn_helpers.training`.
 
@@ -216,9 +221,7 @@ def history_table(history: keras.callbacks.History) -> pd.DataFrame:
         ``validation_cost`` and ``validation_accuracy``. Keras takes an epoch's cost and accuracy
         while the weights change, those of the validation data at its end.
     """
-    table = pd.DataFrame(history.history).rename(
-        columns=lambda name: name.replace("val_", "validation_").replace("loss", "cost")
-    )
+    table = pd.DataFrame(history.history).rename(columns=our_name)
     table.insert(0, "epoch", np.arange(1, len(table) + 1))
     return table
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nn_helpers import _execution, _run_folder
 from nn_helpers import parameters as notebook_parameters
 from nn_helpers._execution import RunError, say
+from nn_helpers._hparams import write_hparams
 from nn_helpers._metrics import METRICS_MIME, load_notebook, read_metrics, record, recorded
 from nn_helpers._places import (
     RUN_VARIABLE,
@@ -161,7 +162,7 @@ def run_notebook(
             if output_dir and copy.exists():
                 shutil.copyfile(copy, shown)
     metrics = recorded(notebook)
-    _run_folder.write_hparams(folder, values, metrics)
+    write_hparams(folder / _run_folder.LOGS, folder.name, values, metrics)
     fixed = dict(zip(ROW, (path.stem, seconds, relative(shown)), strict=True))
     return {**fixed, **metrics, **fixed}
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nn_helpers._places import check_folder_name, relative, runs_dir
+from nn_helpers._run_table import align
 from nn_helpers._study_plan import GRID, Plan, check_plan
 from nn_helpers.parameters import Declaration, nearest
 from nn_helpers.search_space import SearchSpace
@@ -281,14 +282,8 @@ def format_trials(table: "DataFrame", plan: Plan) -> str:
         plan.metric, ascending=plan.minimize, kind="stable"
     )
     columns = ["trial", *plan.space, plan.metric, "seconds"]
-    rows = [
-        columns,
-        *(map(_cell, row) for row in done[columns].head(SHOWN).itertuples(index=False)),
-    ]
-    rows = [list(row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(f"{cell:>{w}}" for cell, w in zip(row, widths, strict=True)) for row in rows]
-    lines.insert(1, "─" * len(lines[0]))
+    best = done[columns].head(SHOWN).itertuples(index=False)
+    lines = align([columns, *([_cell(value) for value in row] for row in best)])
     counts = table["state"].value_counts()
     total = ", ".join(f"{counts[state]} {state}" for state in counts.index)
     failures = table[table["state"] == "failed"]

@@ -14,6 +14,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Work in an empty folder, where runs go, too."""
+    monkeypatch.setenv("NN_HELPERS_RUNS", str(tmp_path / "runs"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def nothing_logged():
     """Fail where TensorFlow logs, as it does, twice a process, of a function traced anew."""
     from nn_helpers._tensorflow import tf

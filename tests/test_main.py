@@ -10,13 +10,6 @@ from tiny_notebooks import outputs_of, write_notebook
 from nn_helpers.__main__ import main
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.setenv("NN_HELPERS_RUNS", str(tmp_path / "runs"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def command(*arguments):
     return subprocess.run(
         [sys.executable, "-m", "nn_helpers", *map(str, arguments)], capture_output=True, text=True

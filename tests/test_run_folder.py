@@ -22,13 +22,6 @@ DECLARE = "rate: float = 0.5\nlayers: list = [50]\nseed: int = 3\ndata_dir: str 
 RECORD = "from nn_helpers import runs\nruns.record(test_accuracy=rate, name='x', rate=2 * rate)"
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.setenv("NN_HELPERS_RUNS", str(tmp_path / "runs"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def git(*arguments):
     identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
     command = ["git", *identity, *arguments]

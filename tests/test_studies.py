@@ -18,13 +18,6 @@ RECORD = "from nn_helpers import runs\nruns.record(validation_accuracy=1 - abs(r
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.setenv("NN_HELPERS_RUNS", str(tmp_path / "runs"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def notebook(here):
     return write_notebook(here / "a.ipynb", "rate: float = 0.5\nkind: str = 'x'", RECORD)
 

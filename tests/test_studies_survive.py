@@ -14,6 +14,7 @@ import optuna
 import psutil
 import pytest
 from postgres_server import PostgresServer, find_binaries
+from sqlalchemy import event
 from tiny_notebooks import write_notebook
 
 from nn_helpers import runs, studies
@@ -38,12 +39,9 @@ def server(tmp_path):
     shutil.rmtree(folder)
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.setenv("NN_HELPERS_RUNS", str(tmp_path / "runs"))
-    monkeypatch.chdir(tmp_path)
-    write_notebook(tmp_path / "slow.ipynb", "rate: float = 0.5", SLOW, RECORD)
-    return tmp_path
+@pytest.fixture(autouse=True)
+def slow_notebook(here):
+    return write_notebook(here / "slow.ipynb", "rate: float = 0.5", SLOW, RECORD)
 
 
 def start_study(*options):
@@ -129,6 +127,24 @@ def test_four_machines_one_killed_and_the_database_started_anew(here, server):
     trials = check_each_once(server.url)
     assert "died" in [trial.user_attrs.get("lost") for trial in trials]
     victim.communicate()
+
+
+def test_a_database_that_dies_in_the_middle_of_a_query_is_waited_for(server):
+    """Optuna takes the lost connection for too large a query, and asks again on the broken one."""
+    storage = open_storage(server.url)
+    study = optuna.create_study(storage=storage, study_name="rates")
+    study.add_trial(optuna.trial.create_trial(value=1.0))
+    restarted = []
+
+    def restart(_connection, _cursor, statement, *_):
+        if "FROM trials" in statement and not restarted:
+            restarted.append(True)
+            server.stop()
+            server.start()
+
+    event.listen(storage._backend.engine, "before_cursor_execute", restart)
+    assert [trial.value for trial in study.get_trials(deepcopy=False)] == [1.0]
+    assert restarted
 
 
 @pytest.mark.slow
