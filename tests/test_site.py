@@ -80,6 +80,27 @@ def browser():
         chromium.close()
 
 
+ATTACKS = [
+    "<script>attacked.push('script')</script>",
+    "<img src='http://127.0.0.1:9/none.png' onerror=\"attacked.push('onerror')\">",
+    "<svg width='9' height='9' onload=\"attacked.push('onload')\"><circle r='4'/></svg>",
+    "<svg width='9' height='9'><script>attacked.push('script in svg')</script></svg>",
+    "<iframe srcdoc=\"<script>parent.attacked.push('iframe')</script>\"></iframe>",
+    "<details open ontoggle=\"attacked.push('ontoggle')\"><summary>more</summary>less</details>",
+    "<input autofocus onfocus=\"attacked.push('onfocus')\">",
+]
+LINK = "<a class='bait' href=\"javascript:attacked.push('link')\">link</a>"
+
+
+def attack_notebook():
+    """A notebook that tries to run scripts in its reader's browser, in its text and outputs."""
+    new = nbformat.v4
+    text = "\n\n".join(["# An attack", *ATTACKS, LINK, "[link](javascript:attacked.push(1))"])
+    outputs = [new.new_output("display_data", {"text/html": attack}) for attack in ATTACKS]
+    cells = [new.new_markdown_cell(text), new.new_code_cell("1", outputs=outputs)]
+    return new.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The address of the site of our articles and a few nasty ones."""
@@ -88,6 +109,11 @@ def site(tmp_path_factory):
         shutil.copytree(ROOT / "assets" / name, folder / "assets" / name)
     for name in NASTY:
         body, resources = JekyllExporter().from_notebook_node(COLLECTION[name].notebook())
+        writer = FilesWriter(build_directory=str(folder / "assets" / "articles"))
+        writer.write(body, resources, notebook_name=name)
+    for name, sanitize in (("attack", False), ("attack_sanitized", True)):
+        exporter = JekyllExporter(sanitize=sanitize)
+        body, resources = exporter.from_notebook_node(attack_notebook())
         writer = FilesWriter(build_directory=str(folder / "assets" / "articles"))
         writer.write(body, resources, notebook_name=name)
     server = SITE.server(SITE.build(folder / "built", folder / "assets"), 0)
@@ -359,3 +385,22 @@ def test_jupyterlab_runs_the_notebook_and_shows_its_figures(
         assert image.evaluate("image => image.naturalWidth") > 300
         page.screenshot(path=shots / f"{path.stem}_jupyterlab.png")
         context.close()
+
+
+def attacks_on(browser, address):
+    """Open a page, click its links, and return what ran there."""
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.add_init_script("window.attacked = []")
+        page.goto(address)
+        page.wait_for_timeout(500)
+        for link in page.locator("main a", has_text=re.compile("^link$")).all():
+            link.click()
+        page.wait_for_timeout(200)
+        return set(page.evaluate("attacked"))
+
+
+def test_a_sanitised_article_runs_nothing_in_the_readers_browser(browser, site):
+    harmful = attacks_on(browser, urljoin(site, "assets/articles/attack.html"))
+    assert harmful >= {"script", "onerror", "onload", "ontoggle", "iframe"}  # the attacks are real
+    assert attacks_on(browser, urljoin(site, "assets/articles/attack_sanitized.html")) == set()
